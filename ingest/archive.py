@@ -1,0 +1,117 @@
+"""The archive of accepted bytes, one file per content, named by its SHA-256.
+
+Only keeping and finding bytes belongs here; what they mean is for the journal and the parser.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+# Linux ioctl FICLONE: the new file shares the old one's blocks until one of them is written to.
+_FICLONE = 0x40049409
+_CHUNK = 1 << 20
+
+
+class ArchiveError(Exception):
+    """An archived file is missing or damaged."""
+
+
+class Archive:
+    """`root/<sha256>`: written once, never changed.
+
+    Files are cloned where the file system can (btrfs, XFS), copied elsewhere, never hard-linked:
+    a landing file edited in place would change the archive through a hard link.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, sha256: str) -> Path:
+        """Where these bytes are, or would be."""
+        return self.root / sha256
+
+    def add(self, path: Path) -> str:
+        """Keep a copy of the file and return the SHA-256 of what was kept.
+
+        Durable on return. The hash is taken of the copy, so a file that is being written to
+        meanwhile cannot end up under a name that is not its content's. Raises OSError.
+        """
+        with path.open("rb") as source:
+            known = hashlib.file_digest(source, "sha256").hexdigest()
+            if self.path(known).exists():
+                return known
+            source.seek(0)
+            self.root.mkdir(parents=True, exist_ok=True)
+            temporary = self._temporary(known)
+            try:
+                with temporary.open("w+b") as target:
+                    try:
+                        fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+                    except OSError:
+                        shutil.copyfileobj(source, target, _CHUNK)
+                    target.flush()
+                    target.seek(0)
+                    sha256 = hashlib.file_digest(target, "sha256").hexdigest()
+                    os.fsync(target.fileno())
+                self._publish(temporary, sha256)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return sha256
+
+    def add_bytes(self, content: bytes) -> str:
+        """Keep these bytes and return their SHA-256; durable on return. Raises OSError."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        if self.path(sha256).exists():
+            return sha256
+        self.root.mkdir(parents=True, exist_ok=True)
+        temporary = self._temporary(sha256)
+        try:
+            with temporary.open("wb") as target:
+                target.write(content)
+                target.flush()
+                os.fsync(target.fileno())
+            self._publish(temporary, sha256)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return sha256
+
+    def verified(self, sha256: str) -> Path:
+        """The path of these bytes after rereading them all.
+
+        Raises ArchiveError when they are missing or are no longer what their name says.
+        """
+        path = self.path(sha256)
+        try:
+            with path.open("rb") as source:
+                found = hashlib.file_digest(source, "sha256").hexdigest()
+        except FileNotFoundError as error:
+            raise ArchiveError(
+                f"{path} is missing from the archive: restore it from the backup"
+            ) from error
+        if found != sha256:
+            raise ArchiveError(
+                f"{path} is damaged (its SHA-256 is now {found}): restore it from the backup"
+            )
+        return path
+
+    def sweep(self) -> None:
+        """Remove half-written copies that a killed process left behind."""
+        for leftover in self.root.glob(".*"):
+            if leftover.suffix != f".{os.getpid()}":
+                leftover.unlink(missing_ok=True)
+
+    def _temporary(self, sha256: str) -> Path:
+        return self.root / f".{sha256}.{os.getpid()}"
+
+    def _publish(self, temporary: Path, sha256: str) -> None:
+        temporary.chmod(0o444)
+        temporary.rename(self.path(sha256))
+        directory = os.open(self.root, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

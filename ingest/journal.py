@@ -1,0 +1,243 @@
+"""The intake journal: what arrived, in order, and what was decided about it.
+
+Only the record and the state that follows from it belong here; deciding is `ingest.intake`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Slot(NamedTuple):
+    """What one file speaks for. Its versions supersede each other, in journal order."""
+
+    feed: str
+    snapshot_date: date
+    source: str
+
+
+class Kind(StrEnum):
+    """What was decided about a delivered file."""
+
+    ACCEPTED = "accepted"  # in force for its slot from here on
+    REJECTED = "rejected"  # refused whole; what was in force stays in force
+    UNCHANGED = "unchanged"  # delivered again with the bytes that are in force
+    MISPLACED = "misplaced"  # bytes that belong to another slot; not counted
+    RETRACTED = "retracted"  # a person withdrew the bytes; nothing is in force
+    REFERENCE = "reference"  # an accepted reference data file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line of the journal. Reference files have no slot: feed, date, source are None.
+
+    `received_at` is for people; nothing computes with it.
+    """
+
+    kind: Kind
+    file_name: str  # relative to the landing or seeds folder, with forward slashes
+    sha256: str
+    sequence: int = 0  # given by the journal, from 1
+    feed: str | None = None
+    snapshot_date: date | None = None
+    source: str | None = None
+    format: str | None = None
+    manifest_sha256: str | None = None
+    is_verified: bool = False
+    clock_skew_minutes: int | None = None
+    rows_in_file: int = 0
+    rows_accepted: int = 0
+    rows_quarantined: int = 0
+    rows_duplicate: int = 0
+    reason: str | None = None
+    detail: str | None = None
+    warnings: tuple[str, ...] = ()
+    received_at: str = field(
+        default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"), compare=False
+    )
+
+    @property
+    def slot(self) -> Slot | None:
+        """The slot this entry speaks of, None for reference data."""
+        if self.feed is None or self.snapshot_date is None or self.source is None:
+            return None
+        return Slot(self.feed, self.snapshot_date, self.source)
+
+    def to_line(self) -> str:
+        """One line of JSON without the line break."""
+        values = dataclasses.asdict(self)
+        values["snapshot_date"] = self.snapshot_date and self.snapshot_date.isoformat()
+        return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_line(cls, line: str) -> Entry:
+        """Raises ValueError, KeyError or TypeError when the line is not an entry."""
+        values: dict[str, Any] = json.loads(line)
+        values["kind"] = Kind(values["kind"])
+        if values["snapshot_date"] is not None:
+            values["snapshot_date"] = date.fromisoformat(values["snapshot_date"])
+        values["warnings"] = tuple(values["warnings"])
+        return cls(**values)
+
+
+class State:
+    """What is in force. It follows per slot from that slot's entries, whatever came between."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.in_force: dict[Slot, Entry] = {}
+        self.reference: dict[str, Entry] = {}
+        # Refused files of a slot since its last good delivery, by file name.
+        self.refused: dict[Slot, dict[str, Entry]] = {}
+        self.latest: dict[str, Entry] = {}  # by file name, whatever the kind
+        self._slots_by_sha256: dict[str, set[Slot]] = {}
+        for entry in entries:
+            self.note(entry)
+
+    def note(self, entry: Entry) -> None:
+        """Take one more entry into account."""
+        if entry.kind is Kind.REFERENCE:
+            self.reference[entry.file_name] = entry
+            return
+        self.latest[entry.file_name] = entry
+        slot = entry.slot
+        if slot is None:
+            raise JournalError(f"journal entry {entry.sequence} ({entry.kind}) names no slot")
+        match entry.kind:
+            case Kind.ACCEPTED:
+                self._withdraw(slot)
+                self.in_force[slot] = entry
+                self._slots_by_sha256.setdefault(entry.sha256, set()).add(slot)
+                self.refused.pop(slot, None)
+            case Kind.UNCHANGED:
+                self.refused.pop(slot, None)
+            case Kind.RETRACTED:
+                if slot in self.in_force and self.in_force[slot].sha256 == entry.sha256:
+                    self._withdraw(slot)
+                # Refused bytes, or a refused earlier try at this retraction, are settled by it.
+                refused = self.refused.pop(slot, {})
+                remaining = {
+                    name: one
+                    for name, one in refused.items()
+                    if name != entry.file_name and one.sha256 != entry.sha256
+                }
+                if remaining:
+                    self.refused[slot] = remaining
+            case _:
+                self.refused.setdefault(slot, {})[entry.file_name] = entry
+
+    def holders(self, sha256: str) -> set[Slot]:
+        """The slots in which these bytes are in force."""
+        return set(self._slots_by_sha256.get(sha256, ()))
+
+    def version_set(self) -> bytes:
+        """Canonical JSON of every version in force: what a release pins (R22).
+
+        {"files": [[feed, date, source, sha256, clock_skew_minutes]], "reference": [[name, sha256]]}
+        """
+        files = [
+            [slot.feed, slot.snapshot_date.isoformat(), slot.source, e.sha256, e.clock_skew_minutes]
+            for slot, e in sorted(self.in_force.items())
+        ]
+        reference = [[name, entry.sha256] for name, entry in sorted(self.reference.items())]
+        document = {"files": files, "reference": reference}
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def _withdraw(self, slot: Slot) -> None:
+        former = self.in_force.pop(slot, None)
+        if former is not None:
+            self._slots_by_sha256[former.sha256].discard(slot)
+
+
+class JournalError(Exception):
+    """The journal cannot be read."""
+
+
+class Journal:
+    """An append-only file of JSON lines. One process at a time writes it (the home's lock)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._cached: tuple[int, list[Entry]] = (0, [])  # bytes read so far, their entries
+
+    def entries(self) -> list[Entry]:
+        """Every entry in order. A torn last line was never promised to anybody: it is left out.
+
+        Raises JournalError, with the line, when an earlier line is damaged.
+        """
+        read_up_to, entries = self._cached
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            size = 0
+        if size < read_up_to:  # restored from an older backup
+            read_up_to, entries = 0, []
+        if size > read_up_to:
+            with self.path.open("rb") as source:
+                source.seek(read_up_to)
+                fresh = source.read()
+            fresh = fresh[: fresh.rfind(b"\n") + 1]
+            entries = entries + self._parse(fresh, after=len(entries))
+            read_up_to += len(fresh)
+        self._cached = (read_up_to, entries)
+        return list(entries)
+
+    def append(self, *entries: Entry) -> list[Entry]:
+        """Add entries, durable on return, and return them with their sequence numbers.
+
+        A torn last line, left by a crash, is cut off first. Raises OSError.
+        """
+        if not entries:
+            return []
+        known = self.entries()
+        intact, _ = self._cached
+        first = known[-1].sequence + 1 if known else 1
+        numbered = [
+            dataclasses.replace(entry, sequence=first + offset)
+            for offset, entry in enumerate(entries)
+        ]
+        lines = "".join(entry.to_line() + "\n" for entry in numbered).encode()
+        is_new = not self.path.exists()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab", buffering=0) as target:
+            target.truncate(intact)
+            try:
+                rest = memoryview(lines)
+                while rest:
+                    rest = rest[target.write(rest) :]
+                os.fsync(target.fileno())
+            except OSError:
+                # A full disk may have taken half a line: leave none of it behind.
+                target.truncate(intact)
+                raise
+        if is_new:
+            directory = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        self._cached = (intact + len(lines), known + numbered)
+        return numbered
+
+    def state(self) -> State:
+        """What is in force after every entry."""
+        return State(self.entries())
+
+    def _parse(self, content: bytes, after: int) -> list[Entry]:
+        entries = []
+        for number, line in enumerate(content.splitlines(), start=after + 1):
+            try:
+                entries.append(Entry.from_line(line.decode()))
+            except (ValueError, KeyError, TypeError) as error:
+                raise JournalError(
+                    f"{self.path}, line {number} is damaged ({error}): "
+                    "restore the journal and the archive from the same backup"
+                ) from error
+        return entries
