@@ -1,0 +1,11 @@
+{#
+    "The one of the latest date, ties to the smallest id" (R6, R8, R9): the smallest pair of
+    (days back from the window's end, id). Bytewise, whatever the locale.
+#}
+{% macro latest_then_smallest(last_active_on, window_ends_on, id) -%}
+    {{ return(adapter.dispatch("latest_then_smallest", "musterhouse")(last_active_on, window_ends_on, id)) }}
+{%- endmacro %}
+
+{% macro duckdb__latest_then_smallest(last_active_on, window_ends_on, id) -%}
+    min({'days_back':{{ days_between(last_active_on, window_ends_on) }}, 'id':{{ id }}}).id
+{%- endmacro %}

@@ -1,0 +1,65 @@
+{# One row per window, customer, product and unit: the users and devices that count (R5–R8). #}
+with
+    unit_activity as (select * from {{ ref("int_unit_activity") }} where not is_moved),
+
+    {# A unit's days, months apart, and its last device: latest date, ties to the smallest id. #}
+    by_month as (
+        select
+            window_id,
+            customer_id,
+            product_code,
+            billing_unit,
+            unit_kind,
+            unit_id,
+            activity_month,
+            bit_or(active_days) as active_days
+        from unit_activity
+        group by all
+    ),
+
+    decoded as (
+        select
+            window_id,
+            customer_id,
+            product_code,
+            billing_unit,
+            unit_kind,
+            unit_id,
+            list_sort(flatten(list({{ active_dates("active_days", "activity_month") }}))) as active_on
+        from by_month
+        group by all
+    ),
+
+    devices_of_unit as (
+        select
+            window_id,
+            customer_id,
+            product_code,
+            unit_kind,
+            unit_id,
+            count(distinct device_id) as device_count,
+            max(last_active_on) as last_active_on,
+            {{ latest_then_smallest("last_active_on", "window_ends_on", "device_id") }} as last_device_id
+        from unit_activity
+        group by all
+    )
+
+select
+    decoded.window_id,
+    decoded.customer_id,
+    decoded.product_code,
+    decoded.billing_unit,
+    decoded.unit_kind,
+    decoded.unit_id,
+    devices_of_unit.device_count,
+    devices_of_unit.last_device_id,
+    devices_of_unit.last_active_on,
+    decoded.active_on
+from decoded
+inner join
+    devices_of_unit
+    on decoded.window_id = devices_of_unit.window_id
+    and decoded.customer_id = devices_of_unit.customer_id
+    and decoded.product_code = devices_of_unit.product_code
+    and decoded.unit_kind = devices_of_unit.unit_kind
+    and decoded.unit_id = devices_of_unit.unit_id

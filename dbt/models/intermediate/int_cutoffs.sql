@@ -1,0 +1,54 @@
+{#
+    Every distributor's cut-off and first day of each period (R1). A period that is issued keeps the
+    cut-off it was issued with, whatever the reference data say now.
+#}
+with
+    months as (select * from {{ ref("int_months") }}),
+
+    distributors as (select * from {{ ref("stg_distributors") }}),
+
+    issued as (select distinct period, distributor_id, cutoff_on from {{ ref("stg_issued_documents") }}),
+
+    scheduled as (
+        select
+            months.period,
+            months.month_starts_on,
+            months.month_ends_on,
+            distributors.distributor_id,
+            coalesce(
+                issued.cutoff_on, {{ cutoff_on("months.month_starts_on", "distributors.cutoff_day") }}
+            ) as cutoff_on,
+            {{ cutoff_on(month_of("months.month_starts_on - interval 1 month"), "distributors.cutoff_day") }}
+            as previous_cutoff_by_calendar
+        from months
+        inner join distributors on {{ valid_on("distributors", "months.month_starts_on") }}
+        left join issued on months.period = issued.period and distributors.distributor_id = issued.distributor_id
+    ),
+
+    {# A distributor may be away for a month: only the month right before lends its cut-off. #}
+    bounded as (
+        select
+            period,
+            month_starts_on,
+            month_ends_on,
+            distributor_id,
+            cutoff_on,
+            coalesce(
+                case
+                    when {{ add_days("lag(month_ends_on) over by_distributor", "1") }} = month_starts_on
+                    then lag(cutoff_on) over by_distributor
+                end,
+                previous_cutoff_by_calendar
+            ) as previous_cutoff_on
+        from scheduled
+        window by_distributor as (partition by distributor_id order by month_starts_on)
+    )
+
+select
+    period,
+    month_starts_on,
+    month_ends_on,
+    distributor_id,
+    cutoff_on,
+    {{ add_days("previous_cutoff_on", "1") }} as period_starts_on
+from bounded

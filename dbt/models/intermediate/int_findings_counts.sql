@@ -1,0 +1,152 @@
+{# Discrepancies about quantities and prices: portal, PSA, swing, missing price (R18). #}
+with
+    matched as (select * from {{ ref("int_three_way_match") }}),
+
+    list_prices as (select * from {{ ref("int_list_prices") }}),
+
+    lines as (select * from {{ ref("int_priced_lines") }}),
+
+    quantities as (select * from {{ ref("int_quantities") }}),
+
+    periods as (select * from {{ ref("int_billing_periods") }}),
+
+    {# Before a period is over nothing is compared; before the first snapshot there is nothing to compare with. #}
+    ended as (select period, distributor_id from periods where is_complete),
+
+    comparable as (
+        select periods.period, periods.distributor_id
+        from periods
+        where
+            periods.is_complete
+            and periods.period_starts_on
+            > (select min(snapshot_date) from {{ ref("stg_files") }} where feed in ('usage', 'heartbeat'))
+    ),
+
+    bounds as (
+        select
+            max(
+                case when bound = 'largest_swing_percent' then cast(value as decimal(18, 3)) end
+            ) as largest_swing_percent,
+            max(case when bound = 'smallest_swing_units' then cast(value as decimal(18, 3)) end) as smallest_swing_units
+        from {{ ref("stg_safety_bounds") }}
+    ),
+
+    portal_mismatch as (
+        select
+            'portal_mismatch' as kind,
+            'warning' as severity,
+            matched.period,
+            matched.distributor_id,
+            matched.partner_id,
+            matched.customer_id,
+            matched.product_code,
+            '' as subject,
+            concat(matched.warehouse_quantity, ' units') as expected,
+            concat('portal shows ', matched.portal_quantity, ' on ', matched.portal_snapshot_date) as found,
+            abs(matched.warehouse_quantity - matched.portal_quantity) * list_prices.list_price as stake,
+            'portal_usage snapshot' as evidence,
+            'The roster names every unit; compare it with the portal''s list for this customer.' as action
+        from matched
+        inner join ended on matched.period = ended.period and matched.distributor_id = ended.distributor_id
+        left join
+            list_prices
+            on matched.period = list_prices.period
+            and matched.distributor_id = list_prices.distributor_id
+            and matched.product_code = list_prices.product_code
+        where matched.warehouse_quantity <> matched.portal_quantity
+    ),
+
+    psa_mismatch as (
+        select
+            'psa_mismatch' as kind,
+            'warning' as severity,
+            matched.period,
+            matched.distributor_id,
+            matched.partner_id,
+            matched.customer_id,
+            matched.product_code,
+            '' as subject,
+            concat(matched.warehouse_quantity, ' units') as expected,
+            concat('the partner''s agreement bills ', matched.psa_quantity) as found,
+            abs(matched.warehouse_quantity - matched.psa_quantity) * list_prices.list_price as stake,
+            'psa_additions snapshot' as evidence,
+            'Change the agreement''s addition to the billed quantity.' as action
+        from matched
+        inner join ended on matched.period = ended.period and matched.distributor_id = ended.distributor_id
+        left join
+            list_prices
+            on matched.period = list_prices.period
+            and matched.distributor_id = list_prices.distributor_id
+            and matched.product_code = list_prices.product_code
+        where matched.warehouse_quantity <> matched.psa_quantity
+    ),
+
+    {# R18: no version, or two, of a price in effect on the cut-off. #}
+    price_problems as (
+        select
+            case when reached_bands = 0 then 'price_missing' else 'price_ambiguous' end as kind,
+            'blocking' as severity,
+            period,
+            distributor_id,
+            partner_id,
+            cast(null as varchar) as customer_id,
+            product_code,
+            '' as subject,
+            concat('one price in ', currency) as expected,
+            concat(reached_bands, ' prices for ', quantity, ' units') as found,
+            cast(null as decimal(18, 6)) as stake,
+            'price_bands reference data' as evidence,
+            'Add or correct the price band in seeds/price_bands.csv.' as action
+        from lines
+        where reached_bands <> 1
+    ),
+
+    swings as (
+        select
+            quantities.period,
+            quantities.distributor_id,
+            quantities.partner_id,
+            quantities.product_code,
+            sum(quantities.quantity) as quantity,
+            sum(quantities.quantity - quantities.joined + quantities.left_since) as previous_quantity
+        from quantities
+        group by quantities.period, quantities.distributor_id, quantities.partner_id, quantities.product_code
+    ),
+
+    swing as (
+        select
+            'swing' as kind,
+            'warning' as severity,
+            swings.period,
+            swings.distributor_id,
+            swings.partner_id,
+            cast(null as varchar) as customer_id,
+            swings.product_code,
+            '' as subject,
+            concat('within ', bounds.largest_swing_percent::integer, '% of ', swings.previous_quantity) as expected,
+            concat(swings.quantity, ' units') as found,
+            abs(swings.quantity - swings.previous_quantity) * list_prices.list_price as stake,
+            'units of this window and of the one before' as evidence,
+            'Check with the partner that the change is real.' as action
+        from swings
+        inner join comparable on swings.period = comparable.period and swings.distributor_id = comparable.distributor_id
+        cross join bounds
+        left join
+            list_prices
+            on swings.period = list_prices.period
+            and swings.distributor_id = list_prices.distributor_id
+            and swings.product_code = list_prices.product_code
+        where
+            swings.previous_quantity > 0
+            and abs(swings.quantity - swings.previous_quantity) >= bounds.smallest_swing_units
+            and abs(swings.quantity - swings.previous_quantity) * 100
+            > swings.previous_quantity * bounds.largest_swing_percent
+    )
+
+{% for finding in ["portal_mismatch", "psa_mismatch", "price_problems", "swing"] -%}
+    select *
+    from {{ finding }}
+    {% if not loop.last %}
+        union all
+    {% endif %}
+{% endfor %}

@@ -1,0 +1,187 @@
+{# Discrepancies about the files themselves: missing, healed, rejected, quarantined (R3, R11). #}
+with
+    feed_calendar as (select * from {{ ref("int_feed_calendar") }}),
+
+    periods as (select * from {{ ref("int_billing_periods") }}),
+
+    source_distributors as (select * from {{ ref("int_source_distributors") }}),
+
+    quarantined as (
+        select feed, source, snapshot_date, reason, count(*) as rows_quarantined
+        from {{ ref("stg_quarantined_rows") }}
+        group by feed, source, snapshot_date, reason
+    ),
+
+    missing as (
+        select
+            periods.period,
+            periods.distributor_id,
+            feed_calendar.feed,
+            feed_calendar.source,
+            feed_calendar.snapshot_date,
+            feed_calendar.rejected_because,
+            periods.is_complete,
+            feed_calendar.next_received_on <= periods.cutoff_on as is_healed,
+            source_distributors.distributor_id is not null
+            or not exists (
+                select 1
+                from source_distributors as any_distributor
+                where any_distributor.feed = feed_calendar.feed and any_distributor.source = feed_calendar.source
+            ) as could_change_result
+        from periods
+        inner join feed_calendar on feed_calendar.snapshot_date between periods.window_starts_on and periods.cutoff_on
+        left join
+            source_distributors
+            on feed_calendar.feed = source_distributors.feed
+            and feed_calendar.source = source_distributors.source
+            and periods.distributor_id = source_distributors.distributor_id
+        where not feed_calendar.is_received and feed_calendar.feed in ('usage', 'heartbeat')
+    ),
+
+    missing_file as (
+        select
+            case when coalesce(is_healed, false) then 'missing_file_healed' else 'missing_file' end as kind,
+            case
+                when coalesce(is_healed, false) or not could_change_result or not is_complete
+                then 'info'
+                else 'blocking'
+            end as severity,
+            period,
+            distributor_id,
+            feed,
+            source,
+            min(snapshot_date) as first_on,
+            max(snapshot_date) as last_on,
+            count(*) as files,
+            max(rejected_because) as rejected_because
+        from missing
+        where could_change_result or not coalesce(is_healed, false)
+        group by all
+    ),
+
+    missing_files as (
+        select
+            kind,
+            severity,
+            period,
+            distributor_id,
+            cast(null as varchar) as partner_id,
+            cast(null as varchar) as customer_id,
+            cast(null as varchar) as product_code,
+            concat(feed, '/', source) as subject,
+            concat('a file of ', feed, '/', source, ' for every day') as expected,
+            concat(
+                files,
+                ' missing, ',
+                first_on,
+                ' to ',
+                last_on,
+                case when rejected_because is not null then concat(' (rejected: ', rejected_because, ')') else '' end
+            ) as found,
+            cast(null as decimal(18, 6)) as stake,
+            'feed calendar' as evidence,
+            case
+                when kind = 'missing_file_healed'
+                then 'Nothing: a later file shows whoever was active.'
+                when severity = 'blocking'
+                then 'Have the file delivered again; a later one dated up to the cut-off heals it too.'
+                else 'Nothing yet: it cannot change this invoice, or the period is not over.'
+            end as action
+        from missing_file
+    ),
+
+    registry_gap as (
+        select
+            'registry_gap' as kind,
+            'warning' as severity,
+            periods.period,
+            periods.distributor_id,
+            cast(null as varchar) as partner_id,
+            cast(null as varchar) as customer_id,
+            cast(null as varchar) as product_code,
+            concat(feed_calendar.feed, '/', feed_calendar.source) as subject,
+            concat('a snapshot of ', feed_calendar.feed, '/', feed_calendar.source, ' for every day') as expected,
+            concat(
+                count(*), ' missing, ', min(feed_calendar.snapshot_date), ' to ', max(feed_calendar.snapshot_date)
+            ) as found,
+            cast(null as decimal(18, 6)) as stake,
+            'feed calendar' as evidence,
+            'The snapshot before stands in. Have the missing one delivered if something changed that day.' as action
+        from periods
+        inner join feed_calendar on feed_calendar.snapshot_date between periods.period_starts_on and periods.cutoff_on
+        where not feed_calendar.is_received and feed_calendar.feed in ('customers', 'partners', 'licences', 'transfers')
+        group by periods.period, periods.distributor_id, feed_calendar.feed, feed_calendar.source
+    ),
+
+    {# Rows of a usage or heartbeat source concern the distributors it has shown; others nobody in particular. #}
+    quarantined_rows as (
+        select
+            'quarantined_rows' as kind,
+            'warning' as severity,
+            periods.period,
+            source_distributors.distributor_id,
+            cast(null as varchar) as partner_id,
+            cast(null as varchar) as customer_id,
+            cast(null as varchar) as product_code,
+            concat(quarantined.feed, '/', quarantined.source, '/', quarantined.reason) as subject,
+            'no quarantined row' as expected,
+            concat(
+                sum(quarantined.rows_quarantined),
+                ' rows of ',
+                quarantined.feed,
+                '/',
+                quarantined.source,
+                ': ',
+                quarantined.reason
+            ) as found,
+            cast(null as decimal(18, 6)) as stake,
+            'quarantined_rows names file, line and raw text' as evidence,
+            'Have the source correct the rows and deliver the file again.' as action
+        from quarantined
+        inner join
+            source_distributors
+            on quarantined.feed = source_distributors.feed
+            and quarantined.source = source_distributors.source
+        inner join
+            periods
+            on source_distributors.distributor_id = periods.distributor_id
+            and quarantined.snapshot_date between periods.window_starts_on and periods.cutoff_on
+        group by
+            periods.period, source_distributors.distributor_id, quarantined.feed, quarantined.source, quarantined.reason
+    ),
+
+    shared_quarantined_rows as (
+        select
+            'quarantined_rows' as kind,
+            'warning' as severity,
+            {{ period_of("quarantined.snapshot_date") }} as period,
+            cast(null as varchar) as distributor_id,
+            cast(null as varchar) as partner_id,
+            cast(null as varchar) as customer_id,
+            cast(null as varchar) as product_code,
+            concat(quarantined.feed, '/', quarantined.source, '/', quarantined.reason) as subject,
+            'no quarantined row' as expected,
+            concat(
+                sum(quarantined.rows_quarantined),
+                ' rows of ',
+                quarantined.feed,
+                '/',
+                quarantined.source,
+                ': ',
+                quarantined.reason
+            ) as found,
+            cast(null as decimal(18, 6)) as stake,
+            'quarantined_rows names file, line and raw text' as evidence,
+            'Have the source correct the rows and deliver the file again.' as action
+        from quarantined
+        where quarantined.feed not in ('usage', 'heartbeat')
+        group by {{ period_of("quarantined.snapshot_date") }}, quarantined.feed, quarantined.source, quarantined.reason
+    )
+
+{% for finding in ["missing_files", "registry_gap", "quarantined_rows", "shared_quarantined_rows"] -%}
+    select *
+    from {{ finding }}
+    {% if not loop.last %}
+        union all
+    {% endif %}
+{% endfor %}

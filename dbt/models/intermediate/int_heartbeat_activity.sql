@@ -1,0 +1,16 @@
+-- depends_on: {{ ref("stg_withdrawn_activity") }}
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key="activity_month",
+        pre_hook="{{ forget_withdrawn_months('heartbeat') }}",
+    )
+}}
+
+{{
+    activity_store(
+        "stg_heartbeat",
+        ["customer_id", "serial_number", "model", "operating_system", "cluster_id", "cluster_mode"],
+    )
+}}

@@ -1,0 +1,126 @@
+{#
+    Billed units per monthly customer and product of a drafted period, zero included (R20), beside
+    the units of the calendar month (R2) and who joined and left since the window before.
+#}
+with
+    licence_types as (select * from {{ ref("int_licence_types") }} where reason is null),
+
+    customers as (select * from {{ ref("int_customers_of_period") }} where is_of_record),
+
+    roster as (select * from {{ ref("int_roster") }}),
+
+    period_windows as (select * from {{ ref("int_period_windows") }}),
+
+    units as (select * from {{ ref("int_active_units") }}),
+
+    firewalls as (select * from {{ ref("int_firewalls_in_window") }}),
+
+    claims as (select * from {{ ref("int_firewall_claims") }} where licence_type = 'monthly'),
+
+    {# The same units over the other two windows; firewalls by the licences of this period. #}
+    units_by_purpose as (
+        select
+            period_windows.period,
+            period_windows.distributor_id,
+            period_windows.purpose,
+            units.customer_id,
+            units.product_code,
+            units.unit_id
+        from period_windows
+        inner join units on period_windows.window_id = units.window_id
+        where period_windows.purpose in ('previous', 'calendar')
+        union all
+        select
+            period_windows.period,
+            period_windows.distributor_id,
+            period_windows.purpose,
+            claims.customer_id,
+            claims.product_code,
+            firewalls.serial_number as unit_id
+        from period_windows
+        inner join firewalls on period_windows.window_id = firewalls.window_id
+        inner join
+            claims
+            on period_windows.period = claims.period
+            and period_windows.distributor_id = claims.distributor_id
+            and firewalls.serial_number = claims.serial_number
+        where period_windows.purpose in ('previous', 'calendar') and firewalls.operating_system = 'SFOS'
+    ),
+
+    billed as (
+        select period, distributor_id, customer_id, product_code, unit_id from roster where is_active and reason is null
+    ),
+
+    quantities as (
+        select period, distributor_id, customer_id, product_code, count(*) as quantity from billed group by all
+    ),
+
+    calendar_units as (
+        select period, distributor_id, customer_id, product_code, count(*) as calendar_month_units
+        from units_by_purpose
+        where purpose = 'calendar'
+        group by all
+    ),
+
+    previous_units as (select * from units_by_purpose where purpose = 'previous'),
+
+    joined as (
+        select billed.period, billed.distributor_id, billed.customer_id, billed.product_code, count(*) as joined
+        from billed
+        anti join
+            previous_units
+            on billed.period = previous_units.period
+            and billed.distributor_id = previous_units.distributor_id
+            and billed.customer_id = previous_units.customer_id
+            and billed.product_code = previous_units.product_code
+            and billed.unit_id = previous_units.unit_id
+        group by all
+    ),
+
+    left_since as (
+        select
+            previous_units.period,
+            previous_units.distributor_id,
+            previous_units.customer_id,
+            previous_units.product_code,
+            count(*) as left_since
+        from previous_units
+        anti join
+            billed
+            on previous_units.period = billed.period
+            and previous_units.distributor_id = billed.distributor_id
+            and previous_units.customer_id = billed.customer_id
+            and previous_units.product_code = billed.product_code
+            and previous_units.unit_id = billed.unit_id
+        group by all
+    )
+
+select
+    licence_types.period,
+    licence_types.distributor_id,
+    customers.currency,
+    licence_types.partner_id,
+    customers.partner_name,
+    licence_types.customer_id,
+    customers.customer_name,
+    licence_types.product_code,
+    licence_types.licence_type,
+    licence_types.owner,
+    coalesce(quantities.quantity, 0) as quantity,
+    coalesce(calendar_units.calendar_month_units, 0) as calendar_month_units,
+    coalesce(joined.joined, 0) as joined,
+    coalesce(left_since.left_since, 0) as left_since
+from licence_types
+inner join
+    customers
+    on licence_types.period = customers.period
+    and licence_types.distributor_id = customers.distributor_id
+    and licence_types.customer_id = customers.customer_id
+{% for counted in ["quantities", "calendar_units", "joined", "left_since"] -%}
+    left join
+        {{ counted }}
+        on licence_types.period = {{ counted }}.period
+        and licence_types.distributor_id = {{ counted }}.distributor_id
+        and licence_types.customer_id = {{ counted }}.customer_id
+        and licence_types.product_code = {{ counted }}.product_code
+{% endfor %}

@@ -1,0 +1,15 @@
+{{
+    registry_history(
+        "transfers",
+        key=["transfer_id"],
+        attributes=[
+            "customer_id",
+            "from_partner_id",
+            "to_partner_id",
+            "effective_on",
+            "current_partner_approved_on",
+            "new_partner_approved_on",
+            "customer_approved_on",
+        ],
+    )
+}}

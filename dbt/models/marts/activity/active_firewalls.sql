@@ -1,0 +1,54 @@
+{{
+    config(
+        materialized="table_function",
+        parameters=["as_of", "window_days"],
+        contract={"enforced": false},
+        persist_docs={"relation": false, "columns": false},
+    )
+}}
+
+{# No catalog name: the function is copied into the published file and reads the tables beside it. #}
+with
+    activity as (select * from {{ ref("firewall_activity").include(database=false) }}),
+
+    masked as (
+        select
+            customer_id,
+            serial_number,
+            operating_system,
+            cluster_id,
+            cluster_mode,
+            model,
+            {{
+                days_in_window(
+                    "active_days",
+                    "activity_month",
+                    add_days("cast(as_of as date)", "1 - window_days"),
+                    "cast(as_of as date)",
+                )
+            }} as active_days,
+            activity_month
+        from activity
+        where
+            activity_month
+            between {{ month_of(add_days("cast(as_of as date)", "1 - window_days")) }} and cast(as_of as date)
+    )
+
+select
+    cast(as_of as date) as as_of,
+    customer_id,
+    serial_number,
+    model,
+    operating_system,
+    cluster_id,
+    cluster_mode,
+    {{ latest_day("active_days", "activity_month") }} as last_active_on
+from masked
+where active_days <> 0
+qualify
+    row_number() over (
+        partition by serial_number
+        order by
+            last_active_on desc, customer_id, operating_system, cluster_id nulls last, cluster_mode nulls last, model
+    )
+    = 1

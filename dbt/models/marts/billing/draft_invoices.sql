@@ -1,0 +1,119 @@
+with
+    periods as (select * from {{ ref("int_billing_periods") }}),
+
+    distributors as (select * from {{ ref("stg_distributors") }}),
+
+    sellers as (select * from {{ ref("stg_seller") }}),
+
+    currencies as (select * from {{ ref("stg_currencies") }}),
+
+    policies as (select * from {{ ref("stg_policies") }}),
+
+    version_set as (select * from {{ ref("stg_version_set") }}),
+
+    lines as (select * from {{ ref("draft_invoice_lines") }}),
+
+    {# An invoice per currency that has lines; the distributor's own when there is none (R20, nil). #}
+    currencies_of_period as (
+        select distinct period, distributor_id, currency
+        from lines
+        union
+        select periods.period, periods.distributor_id, distributors.currency
+        from periods
+        inner join
+            distributors
+            on periods.distributor_id = distributors.distributor_id
+            and {{ valid_on("distributors", "periods.cutoff_on") }}
+        anti join lines on periods.period = lines.period and periods.distributor_id = lines.distributor_id
+    ),
+
+    totals as (
+        select
+            period,
+            distributor_id,
+            currency,
+            count(*) as line_count,
+            cast(sum(amount) as decimal(18, 3)) as total_amount
+        from lines
+        group by period, distributor_id, currency
+    )
+
+select
+    currencies_of_period.period,
+    currencies_of_period.distributor_id,
+    currencies_of_period.currency,
+    distributors.distributor_name,
+    distributors.country,
+    periods.cutoff_on,
+    periods.period_starts_on,
+    periods.window_starts_on,
+    currencies.minor_units,
+    {{ add_days("periods.cutoff_on", "periods.issue_days") }} as issue_on,
+    {{ add_days("periods.cutoff_on", "periods.issue_days + distributors.payment_terms_days") }} as due_on,
+    coalesce(totals.line_count, 0) as line_count,
+    coalesce(totals.total_amount, 0)::decimal(18, 3) as total_amount,
+    periods.is_complete,
+    periods.is_issued,
+    version_set.version_set_sha256,
+    cast(
+        to_json(
+            {
+                'active_window_days':periods.active_window_days,
+                'device_user_attribution':periods.device_user_attribution,
+                'clock_skew_minutes':policies.clock_skew_minutes,
+                'trial_days':periods.trial_days,
+                'correction_periods':policies.correction_periods,
+                'release':policies.release,
+                'issue_days':periods.issue_days,
+                'cutoff_day':distributors.cutoff_day
+            }
+        ) as varchar
+    ) as policies,
+    distributors.purchase_order,
+    cast(
+        to_json(
+            {
+                'seller_id':sellers.seller_id,
+                'seller_name':sellers.seller_name,
+                'street':sellers.street,
+                'city':sellers.city,
+                'postal_code':sellers.postal_code,
+                'country':sellers.country,
+                'tax_id':sellers.tax_id,
+                'endpoint_id':sellers.endpoint_id,
+                'iban':sellers.iban
+            }
+        ) as varchar
+    ) as seller,
+    cast(
+        to_json(
+            {
+                'distributor_id':distributors.distributor_id,
+                'distributor_name':distributors.distributor_name,
+                'street':distributors.street,
+                'city':distributors.city,
+                'postal_code':distributors.postal_code,
+                'country':distributors.country,
+                'tax_id':distributors.tax_id,
+                'endpoint_id':distributors.endpoint_id
+            }
+        ) as varchar
+    ) as distributor
+from currencies_of_period
+inner join
+    periods
+    on currencies_of_period.period = periods.period
+    and currencies_of_period.distributor_id = periods.distributor_id
+inner join
+    distributors
+    on currencies_of_period.distributor_id = distributors.distributor_id
+    and {{ valid_on("distributors", "periods.cutoff_on") }}
+inner join currencies on currencies_of_period.currency = currencies.currency
+inner join sellers on {{ valid_on("sellers", "periods.cutoff_on") }}
+cross join policies
+cross join version_set
+left join
+    totals
+    on currencies_of_period.period = totals.period
+    and currencies_of_period.distributor_id = totals.distributor_id
+    and currencies_of_period.currency = totals.currency

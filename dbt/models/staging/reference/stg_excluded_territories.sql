@@ -1,0 +1,1 @@
+select country, reason, valid_from, valid_to from {{ source("reference", "excluded_territories") }}

@@ -1,0 +1,1 @@
+select feed, source, valid_from, valid_to from {{ source("reference", "expected_sources") }}

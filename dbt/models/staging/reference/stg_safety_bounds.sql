@@ -1,0 +1,1 @@
+select bound, value, meaning from {{ source("reference", "safety_bounds") }}

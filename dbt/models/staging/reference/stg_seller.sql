@@ -1,0 +1,2 @@
+select seller_id, seller_name, country, street, city, postal_code, tax_id, endpoint_id, iban, valid_from, valid_to
+from {{ source("reference", "seller") }}

@@ -1,0 +1,1 @@
+select feed, activity_month, load_id from {{ source("raw", "withdrawn_activity") }}
