@@ -1,0 +1,300 @@
+"""Turns released drafts into ledger documents: what an invoice says, in its one fixed order.
+
+Content and issuing. Whether a draft may be issued is `gate`; how it is stored is `ledger`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import duckdb
+
+from invoicing import draft, durable, gate, redaction, roster
+from invoicing.canonical import (
+    JsonObject,
+    canonical_json,
+    money_text,
+    parse_list,
+    price_text,
+    sha256,
+)
+from invoicing.draft import DraftInvoice, Row, rows
+from invoicing.ledger import Document, Head, Ledger
+
+FORMAT = "musterhouse-document/1"
+_PACKAGES = ("musterhouse", "duckdb", "dbt-core", "dbt-duckdb")
+_PRODUCT = ("product_code", "product_name", "category", "billing_unit", "sku", "listing_order")
+_CUSTOMER = (
+    "customer_id",
+    "customer_name",
+    "licence_type",
+    "owner",
+    "quantity",
+    "calendar_month_units",
+    "joined",
+    "left_since",
+)
+_TEXTS = ("expected", "found", "evidence", "action", "waiver_reason")
+
+
+def issue(conn: duckdb.DuckDBPyConnection, ledger: Ledger, period: str) -> list[Document]:
+    """Write the ledger document of each distributor that is released and not yet issued.
+
+    Returns the documents written now, by distributor and currency; none on a rerun. A crash
+    leaves whole documents only, and the next call writes the rest.
+    Raises gate.StaleDraftError when the draft is no longer the one that was released, and
+    ledger.LedgerError when a document would not fit its chain.
+    """
+    written: list[Document] = []
+    for invoice in draft.invoices(conn, period):
+        key = (period, invoice.distributor_id, invoice.currency)
+        release = gate.recorded(ledger, *key)
+        if release is None or release.state != "released" or ledger.issued(*key):
+            continue
+        gate.check_fresh(invoice, draft.current_version_set(conn))
+        gate.check_released(invoice, release)
+        document = _document(conn, ledger, invoice, release)
+        ledger.append(document)
+        written.append(document)
+    return written
+
+
+def _document(
+    conn: duckdb.DuckDBPyConnection, ledger: Ledger, invoice: DraftInvoice, release: gate.Release
+) -> Document:
+    """The next document of a distributor; its roster is written to where the ledger expects it."""
+    head = ledger.head(invoice.distributor_id)
+    path = ledger.staged_roster_path(invoice.distributor_id)
+    size = roster.write(conn, invoice.period, invoice.distributor_id, invoice.currency, path)
+    proof = {"rows": size.rows, "counted": size.counted, "sha256": durable.file_sha256(path)}
+    found = _discrepancies(conn, invoice)
+    content = _content(conn, invoice, release, head, found, proof)
+    provenance = {
+        "content_sha256": sha256(canonical_json(content)),
+        "previous_document_sha256": head.document_sha256,
+        "version_set_sha256": invoice.version_set_sha256,
+        "released_by": release.released_by,
+        # Who decided is for our own auditors; the distributor reads the decision and its reason.
+        "waivers": [
+            {"discrepancy_id": row["discrepancy_id"], "decided_by": row["decided_by"]}
+            for row in found
+            if row["state"] == "waived"
+        ],
+        "versions": {package: _installed(package) for package in _PACKAGES},
+    }
+    return Document(content, provenance)
+
+
+def _content(
+    conn: duckdb.DuckDBPyConnection,
+    invoice: DraftInvoice,
+    release: gate.Release,
+    head: Head,
+    discrepancies: list[Row],
+    proof: JsonObject,
+) -> JsonObject:
+    lines, unused = lines_of(conn, invoice)
+    redact = redaction.redactor_for(conn, invoice.distributor_id)
+    return {
+        "format": FORMAT,
+        "kind": "invoice" if lines else "nil",
+        "number": head.next_number(invoice.distributor_id) if lines else None,
+        "sequence": head.next_sequence,
+        "period": invoice.period,
+        "dates": {
+            "period_starts_on": invoice.period_starts_on.isoformat(),
+            "cutoff_on": invoice.cutoff_on.isoformat(),
+            "window_starts_on": invoice.window_starts_on.isoformat(),
+            "issue_on": release.issue_on,
+            "due_on": release.due_on,
+        },
+        "seller": invoice.seller,
+        "distributor": {"distributor_id": invoice.distributor_id, **invoice.distributor},
+        "purchase_order": invoice.purchase_order,
+        "currency": invoice.currency,
+        "minor_units": invoice.minor_units,
+        "policies": release.policies,
+        "lines": lines,
+        "unused": unused,
+        "not_billed": _not_billed(conn, invoice),
+        "discrepancies": [_discrepancy(row, redact, invoice.minor_units) for row in discrepancies],
+        "totals": _totals(invoice, lines, unused),
+        "roster": proof,
+        "previous_content_sha256": head.content_sha256,
+    }
+
+
+def lines_of(
+    conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice
+) -> tuple[list[JsonObject], list[JsonObject]]:
+    """The lines of a draft with their customers, and the products without any use.
+
+    The second list has the shape of the first with `line_number`, `unit_price` and the band null
+    and every quantity 0: a customer with zero usage has no invoice line but is shown (R20).
+    """
+    key = [invoice.period, invoice.distributor_id, invoice.currency]
+    customers: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows(
+        conn,
+        """
+        select * from billing.draft_invoice_customers
+        where period = ? and distributor_id = ? and currency = ?
+        order by partner_id, listing_order, product_code, customer_id
+        """,
+        key,
+    ):
+        customers[row["partner_id"], row["product_code"]].append(row)
+    lines = []
+    for row in rows(
+        conn,
+        """
+        select * from billing.draft_invoice_lines
+        where period = ? and distributor_id = ? and currency = ?
+        order by line_number
+        """,
+        key,
+    ):
+        members = customers.pop((row["partner_id"], row["product_code"]), [])
+        lines.append(_line(row, members, invoice.minor_units))
+    unused = [_line(None, members, invoice.minor_units) for members in customers.values()]
+    return lines, unused
+
+
+def _line(line: Row | None, members: list[Row], minor_units: int) -> JsonObject:
+    """One partner and product: an invoice line, or with `line` None a product nobody used."""
+    named = members[0] if members else line
+    assert named is not None, "a product without a line comes from its customers"
+    price = line["unit_price"] if line else None
+    amount = line["amount"] if line else Decimal(0)
+    return {
+        "line_number": line["line_number"] if line else None,
+        "partner_id": named["partner_id"],
+        "partner_name": named["partner_name"],
+        **{column: named.get(column) for column in _PRODUCT},
+        "quantity": line["quantity"] if line else 0,
+        "pricing_model": line["pricing_model"] if line else None,
+        "unit_price": None if price is None else price_text(price, minor_units),
+        "band_min": line["band_min"] if line else None,
+        "band_max": line["band_max"] if line else None,
+        "units_to_next_band": line["units_to_next_band"] if line else None,
+        "bands": [_band(band, minor_units) for band in parse_list(line["bands"])] if line else [],
+        "amount": money_text(amount, minor_units),
+        "customer_count": line["customer_count"] if line else 0,
+        "joined": sum(member["joined"] or 0 for member in members),
+        "left_since": sum(member["left_since"] or 0 for member in members),
+        "customers": [
+            {
+                **{column: member[column] for column in _CUSTOMER},
+                "amount": money_text(member["amount"] or Decimal(0), minor_units),
+            }
+            for member in members
+        ],
+    }
+
+
+def _band(band: JsonObject, minor_units: int) -> JsonObject:
+    return {
+        "min_quantity": band["min_quantity"],
+        "max_quantity": band["max_quantity"],
+        "unit_price": price_text(Decimal(str(band["unit_price"])), minor_units),
+        "quantity": band["quantity"],
+    }
+
+
+def _not_billed(conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice) -> list[JsonObject]:
+    return rows(
+        conn,
+        """
+        select partner_id, customer_id, product_code, reason, units from billing.draft_not_billed
+        where period = ? and distributor_id = ?
+        order by partner_id nulls last, customer_id nulls last, product_code, reason
+        """,
+        [invoice.period, invoice.distributor_id],
+    )
+
+
+def _discrepancies(conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice) -> list[Row]:
+    """Those of this distributor. One without a distributor is nobody's to print."""
+    return rows(
+        conn,
+        """
+        select * from billing.draft_discrepancies
+        where period = ? and distributor_id = ? and coalesce(currency, ?) = ?
+        order by kind, partner_id nulls last, customer_id nulls last, product_code nulls last,
+            discrepancy_id
+        """,
+        [invoice.period, invoice.distributor_id, invoice.currency, invoice.currency],
+    )
+
+
+def _discrepancy(row: Row, redact: redaction.Redactor, minor_units: int) -> JsonObject:
+    stake = row["amount_at_stake"]
+    texts = {column: redact(row[column]) for column in _TEXTS}
+    return {
+        "discrepancy_id": row["discrepancy_id"],
+        "kind": row["kind"],
+        "severity": row["severity"],
+        "state": row["state"],
+        "partner_id": redact(row["partner_id"]),
+        "customer_id": redact(row["customer_id"]),
+        "product_code": row["product_code"],
+        "expected": texts["expected"],
+        "found": texts["found"],
+        "amount_at_stake": None if stake is None else price_text(stake, minor_units),
+        "currency": row["currency"],
+        "evidence": texts["evidence"],
+        "action": texts["action"],
+        "decision": row["decision"],
+        "waiver_reason": texts["waiver_reason"],
+    }
+
+
+def _totals(invoice: DraftInvoice, lines: list[JsonObject], unused: list[JsonObject]) -> JsonObject:
+    """The header amount is the mart's; the ledger refuses it unless the lines add up to it."""
+    groups = [*lines, *unused]
+    places = invoice.minor_units
+    return {
+        "line_count": len(lines),
+        "usage_rows": sum(len(group["customers"]) for group in groups),
+        "units": sum(group["quantity"] for group in groups),
+        "amount": money_text(invoice.total_amount, places),
+        "partners": _totals_by(groups, ("partner_id", "partner_name"), places),
+        "products": _totals_by(groups, ("product_code", "product_name"), places),
+        "categories": _totals_by(groups, ("category",), places),
+    }
+
+
+def _totals_by(
+    groups: Iterable[JsonObject], names: tuple[str, ...], minor_units: int
+) -> list[JsonObject]:
+    """Sums of licence units (R7: not of people) and money, one entry per key in order of the key.
+
+    The first of `names` is the key.
+    """
+    members: dict[Any, list[JsonObject]] = defaultdict(list)
+    for group in groups:
+        members[group[names[0]]].append(group)
+    return [
+        {
+            **{name: of_key[0][name] for name in names},
+            "line_count": sum(group["line_number"] is not None for group in of_key),
+            "units": sum(group["quantity"] for group in of_key),
+            "joined": sum(group["joined"] for group in of_key),
+            "left_since": sum(group["left_since"] for group in of_key),
+            "amount": money_text(
+                sum((Decimal(group["amount"]) for group in of_key), Decimal(0)), minor_units
+            ),
+        }
+        for _, of_key in sorted(members.items())
+    ]
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,8 @@
+"""Renders ledger documents into the folder a distributor receives; formatting, no arithmetic.
+
+One module per file of the folder. `folder` puts them in place; what they say is in the ledger.
+"""
+
+from invoicing.exports.folder import Rendered, render
+
+__all__ = ["Rendered", "render"]

@@ -1,0 +1,140 @@
+"""Puts the files of a distributor's documents into their folder, all at once, manifest last.
+
+Which files there are and where they go; what is in one is the business of its own module.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from invoicing import durable
+from invoicing.canonical import sha256
+from invoicing.exports.discrepancies import discrepancies_csv
+from invoicing.exports.exported import ExportedFile
+from invoicing.exports.invoice import invoice_csv, invoice_json
+from invoicing.exports.statement import statements
+from invoicing.exports.usage import usage_csv
+from invoicing.ledger import Document, Ledger, LedgerError
+
+FORMAT = "musterhouse-manifest/1"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The folder of a distributor and period; `is_changed` is false when it was right already."""
+
+    folder: Path
+    files: tuple[str, ...]
+    is_changed: bool
+
+
+def render(ledger: Ledger, document: Document, exports_root: Path) -> Rendered:
+    """Write `<exports_root>/<period>/<distributor_id>/` from the ledger.
+
+    The first document of the distributor's period is the folder itself; one in another currency
+    gets a sub-folder named after it, with a manifest of its own. A folder with these very bytes is
+    left untouched; any other is replaced by a rename. Run again, the bytes are the same.
+    Raises LedgerError when a roster is not the one its document was issued with.
+    """
+    distributor_id, period = document.distributor_id, document.period
+    siblings = [d for d in ledger.documents(distributor_id) if d.period == period]
+    files = [
+        file if position == 0 else replace(file, path=f"{sibling.currency}/{file.path}")
+        for position, sibling in enumerate(siblings)
+        for file in _files(ledger, sibling)
+    ]
+    folder = exports_root / period / distributor_id
+    paths = tuple(file.path for file in files)
+    if _is_same(folder, files):
+        return Rendered(folder, paths, is_changed=False)
+    # Ids begin with a letter or digit, so these names are no distributor's.
+    new = folder.with_name(f".{distributor_id}.new")
+    aside = folder.with_name(f".{distributor_id}.old")
+    for leftover in (new, aside):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    durable.make_directory(new)
+    for file in files:
+        _write(new, file)
+    durable.replace_directory(new, folder, aside)
+    return Rendered(folder, paths, is_changed=True)
+
+
+def _files(ledger: Ledger, document: Document) -> list[ExportedFile]:
+    content = document.content
+    files = [
+        invoice_json(content),
+        invoice_csv(content),
+        usage_csv(content),
+        _roster(ledger, document),
+        discrepancies_csv(content),
+        *statements(content),
+    ]
+    return [*files, _manifest(document, files)]
+
+
+def _roster(ledger: Ledger, document: Document) -> ExportedFile:
+    path = ledger.roster_path(document.distributor_id, document.sequence)
+    proof = document.content["roster"]
+    if not path.is_file() or durable.file_sha256(path) != proof["sha256"]:
+        raise LedgerError(
+            f"{path} is not the roster {document.name} was issued with. "
+            "Restore the ledger from its backup, then run again."
+        )
+    return ExportedFile("roster.parquet", path, proof["rows"], {"counted": proof["counted"]})
+
+
+def _manifest(document: Document, files: list[ExportedFile]) -> ExportedFile:
+    content = document.content
+    value = {
+        "format": FORMAT,
+        "distributor_id": document.distributor_id,
+        "period": document.period,
+        "number": document.number,
+        "sequence": document.sequence,
+        "currency": document.currency,
+        "content_sha256": document.provenance["content_sha256"],
+        "previous_content_sha256": content["previous_content_sha256"],
+        "files": [
+            {
+                "file": file.path,
+                "rows": file.rows,
+                "sha256": _sha256(file),
+                "totals": file.totals,
+            }
+            for file in files
+        ],
+    }
+    # For people as well, and small: the one JSON file that is laid out.
+    text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+    return ExportedFile(MANIFEST, text.encode("utf-8"), rows=len(files))
+
+
+def _sha256(file: ExportedFile) -> str:
+    return sha256(file.body) if isinstance(file.body, bytes) else durable.file_sha256(file.body)
+
+
+def _is_same(folder: Path, files: list[ExportedFile]) -> bool:
+    if not (folder / MANIFEST).is_file():
+        return False
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return present == {file.path for file in files} and all(
+        durable.file_sha256(folder / file.path) == _sha256(file) for file in files
+    )
+
+
+def _write(folder: Path, file: ExportedFile) -> None:
+    """Every path stays inside its folder, whatever an id looks like."""
+    path = folder / file.path
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{file.path!r} would leave the export folder; correct the id in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(file.body, bytes):
+        path.write_bytes(file.body)
+    else:
+        # A copy, not a link: whoever edits an export must not reach the ledger.
+        shutil.copyfile(file.body, path)

@@ -1,0 +1,279 @@
+"""The gate: decides per distributor whether a draft is released or held, and records it (R22).
+
+It judges what it is given. It computes no figure of an invoice and writes no document.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+from invoicing import draft, durable
+from invoicing.canonical import JsonObject, canonical_json, price_text
+from invoicing.checks import CheckResult
+from invoicing.draft import DraftInvoice, Row, rows
+from invoicing.ledger import RELEASES, Document, Ledger
+
+FORMAT = "musterhouse-release/1"
+_IDS_SHOWN = 5
+
+
+class StaleDraftError(RuntimeError):
+    """The draft was computed from other file versions than those now in force."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """The decision on one distributor, currency and period.
+
+    `held` carries the reasons, sentences for a clerk; `released` pins the version set, the
+    policies and the dates its document will have; `issued` says the document exists already.
+    Dates are ISO text, the amount is decimal text in the currency's minor units.
+    """
+
+    period: str
+    distributor_id: str
+    currency: str
+    state: Literal["held", "released", "issued"]
+    reasons: tuple[str, ...]
+    total_amount: str
+    version_set_sha256: str
+    policies: JsonObject
+    issue_on: str
+    due_on: str
+    released_by: str | None
+
+
+def decide(
+    conn: duckdb.DuckDBPyConnection,
+    ledger: Ledger,
+    period: str,
+    check_failures: Sequence[CheckResult],
+    approvals: Mapping[str, str] | None = None,
+) -> list[Release]:
+    """Decide on every draft of `period` and write one release record each.
+
+    `check_failures` may contain passed checks and warnings; only failed blocking ones hold.
+    `approvals` names, per distributor, the second person that policy `release` = `approved` asks
+    for. What is already issued keeps its record. Ordered by distributor and currency.
+    Raises StaleDraftError, and records nothing, when a draft is not of the current version set.
+    """
+    invoices = draft.invoices(conn, period)
+    version_set = draft.current_version_set(conn)
+    unissued = [i for i in invoices if not ledger.issued(period, i.distributor_id, i.currency)]
+    for invoice in unissued:
+        check_fresh(invoice, version_set)
+    every_draft = draft.invoices(conn)
+    blocking = _blocking(conn, period)
+    decisions: list[Release] = []
+    for invoice in invoices:
+        document = ledger.issued(period, invoice.distributor_id, invoice.currency)
+        if document:
+            decisions.append(_of_document(document))
+            continue
+        approved_by = (approvals or {}).get(invoice.distributor_id)
+        reasons = [
+            *_incomplete(invoice),
+            *_out_of_order(ledger, invoice, every_draft),
+            *_discrepancies(invoice, blocking),
+            *_failed_checks(invoice, check_failures),
+            *_unapproved(invoice, approved_by),
+        ]
+        decisions.append(_decision(invoice, reasons, approved_by or "automatic"))
+    for decision in decisions:
+        if decision.state != "issued":
+            _record(ledger, decision)
+    return decisions
+
+
+def check_fresh(invoice: DraftInvoice, version_set_sha256: str) -> None:
+    """Raise StaleDraftError unless the draft was computed from the version set now in force."""
+    if invoice.version_set_sha256 != version_set_sha256:
+        raise StaleDraftError(
+            f"The draft of {invoice.period} for {invoice.distributor_id} was computed from version "
+            f"set {invoice.version_set_sha256[:12]}, but {version_set_sha256[:12]} is in force: "
+            f"files or settings changed since. Run `muster draft {invoice.period}`, then close "
+            "again."
+        )
+
+
+def check_released(invoice: DraftInvoice, release: Release) -> None:
+    """Raise StaleDraftError unless the draft is the one that was released."""
+    if invoice.version_set_sha256 != release.version_set_sha256:
+        raise StaleDraftError(
+            f"The release of {invoice.period} for {invoice.distributor_id} pins version set "
+            f"{release.version_set_sha256[:12]}, but its draft is now of "
+            f"{invoice.version_set_sha256[:12]}. Close {invoice.period} again to decide anew."
+        )
+
+
+def recorded(ledger: Ledger, period: str, distributor_id: str, currency: str) -> Release | None:
+    """The release record last written, or None. It says nothing about whether it was issued."""
+    path = _path(ledger, period, distributor_id, currency)
+    return _read(path) if path.is_file() else None
+
+
+def records(ledger: Ledger, period: str | None = None) -> list[Release]:
+    """All release records, or those of one period, by period, distributor and currency."""
+    found = [_read(path) for path in (ledger.root / RELEASES).glob(f"{period or '*'}/[!.]*.json")]
+    return sorted(found, key=lambda r: (r.period, r.distributor_id, r.currency))
+
+
+def _decision(invoice: DraftInvoice, reasons: list[str], released_by: str) -> Release:
+    return Release(
+        period=invoice.period,
+        distributor_id=invoice.distributor_id,
+        currency=invoice.currency,
+        state="held" if reasons else "released",
+        reasons=tuple(reasons),
+        total_amount=price_text(invoice.total_amount, invoice.minor_units),
+        version_set_sha256=invoice.version_set_sha256,
+        policies=invoice.policies,
+        issue_on=invoice.issue_on.isoformat(),
+        due_on=invoice.due_on.isoformat(),
+        released_by=None if reasons else released_by,
+    )
+
+
+def _of_document(document: Document) -> Release:
+    content, provenance = document.content, document.provenance
+    return Release(
+        period=document.period,
+        distributor_id=document.distributor_id,
+        currency=document.currency,
+        state="issued",
+        reasons=(),
+        total_amount=content["totals"]["amount"],
+        version_set_sha256=provenance["version_set_sha256"],
+        policies=content["policies"],
+        issue_on=content["dates"]["issue_on"],
+        due_on=content["dates"]["due_on"],
+        released_by=provenance["released_by"],
+    )
+
+
+def _incomplete(invoice: DraftInvoice) -> list[str]:
+    if invoice.is_complete:
+        return []
+    return [
+        f"Period not over: it ends on {invoice.cutoff_on}, and not every expected source has "
+        "delivered a snapshot dated on or after that day. Load the missing days, then close again."
+    ]
+
+
+def _out_of_order(
+    ledger: Ledger, invoice: DraftInvoice, every_draft: list[DraftInvoice]
+) -> list[str]:
+    """Periods issue in order per distributor; what lies before the first issue is not a gap."""
+    key = (invoice.distributor_id, invoice.currency)
+    last = ledger.last_issued_period(*key)
+    if last and last > invoice.period:
+        return [
+            f"{last} is already issued, so {invoice.period} can no longer become an invoice of its "
+            "own. Check why data of this month arrived only now; retract the files if they are "
+            "wrong, or agree with the distributor how to charge it."
+        ]
+    earlier = [
+        other
+        for other in every_draft
+        if (other.distributor_id, other.currency) == key
+        and (last or "") < other.period < invoice.period
+    ]
+    if not earlier:
+        return []
+    first = earlier[0]
+    amount = price_text(first.total_amount, first.minor_units)
+    return [
+        f"{first.period} must be issued first: its draft is worth {amount} {first.currency}. "
+        f"Close {first.period}, then {invoice.period}."
+    ]
+
+
+def _blocking(conn: duckdb.DuckDBPyConnection, period: str) -> list[Row]:
+    return rows(
+        conn,
+        """
+        select
+            discrepancy_id, kind, distributor_id, amount_at_stake, currency, action
+        from billing.draft_discrepancies
+        where period = ? and severity = 'blocking' and state = 'open'
+        order by kind, discrepancy_id
+        """,
+        [period],
+    )
+
+
+def _discrepancies(invoice: DraftInvoice, blocking: list[Row]) -> list[str]:
+    """One sentence per kind. A discrepancy that names no distributor could be anybody's."""
+    by_kind: dict[str, list[Row]] = defaultdict(list)
+    for row in blocking:
+        if row["distributor_id"] in (invoice.distributor_id, None):
+            by_kind[row["kind"]].append(row)
+    return [_discrepancy_sentence(kind, found, invoice) for kind, found in by_kind.items()]
+
+
+def _discrepancy_sentence(kind: str, found: list[Row], invoice: DraftInvoice) -> str:
+    stakes: dict[str, Decimal] = defaultdict(Decimal)
+    for row in found:
+        if row["amount_at_stake"] is not None:
+            stakes[row["currency"] or invoice.currency] += row["amount_at_stake"]
+    at_stake = " and ".join(
+        f"{price_text(amount, invoice.minor_units)} {currency}"
+        for currency, amount in sorted(stakes.items())
+    )
+    actions = sorted({row["action"] for row in found if row["action"]})
+    ids = [row["discrepancy_id"] for row in found]
+    more = f" and {len(ids) - _IDS_SHOWN} more" if len(ids) > _IDS_SHOWN else ""
+    return " ".join(
+        [
+            f"{kind}: {len(found)} open, {at_stake or 'no amount known to be'} at stake.",
+            *actions,
+            f"Waivers go into seeds/waivers.csv by id: {', '.join(ids[:_IDS_SHOWN])}{more}.",
+        ]
+    )
+
+
+def _failed_checks(invoice: DraftInvoice, results: Sequence[CheckResult]) -> list[str]:
+    return [
+        f"Check {result.name} failed: {result.detail}"
+        for result in results
+        if not result.success
+        and result.severity == "blocking"
+        and (not result.distributors or invoice.distributor_id in result.distributors)
+    ]
+
+
+def _unapproved(invoice: DraftInvoice, approved_by: str | None) -> list[str]:
+    if invoice.policies.get("release") != "approved" or approved_by:
+        return []
+    amount = price_text(invoice.total_amount, invoice.minor_units)
+    return [
+        f"Waits for approval: policy release is `approved`, so a second, named person has to "
+        f"release these {amount} {invoice.currency}."
+    ]
+
+
+def _path(ledger: Ledger, period: str, distributor_id: str, currency: str) -> Path:
+    # A currency has three letters, so the last dot of the name always separates it from the id.
+    return ledger.root / RELEASES / period / f"{distributor_id}.{currency}.json"
+
+
+def _record(ledger: Ledger, release: Release) -> None:
+    path = _path(ledger, release.period, release.distributor_id, release.currency)
+    data = canonical_json({"format": FORMAT, **asdict(release)})
+    if not path.is_file() or path.read_bytes() != data:
+        durable.write_file(path, data)
+
+
+def _read(path: Path) -> Release:
+    value = json.loads(path.read_bytes())
+    value.pop("format")
+    value["reasons"] = tuple(value["reasons"])
+    return Release(**value)

@@ -1,0 +1,403 @@
+"""The ledger: immutable documents per distributor, a hash chain and a gapless number series (R24).
+
+Storing, reading back and verifying documents. What goes into one is decided in `documents`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+
+from invoicing import durable
+from invoicing.canonical import JsonObject, canonical_json, sha256
+
+# Release records live beside the distributors' folders, so no distributor may have this id.
+RELEASES = "releases"
+
+
+class LedgerError(RuntimeError):
+    """The ledger refuses a document, or is not what it was when it was written."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """An invoice or a nil document.
+
+    `content` is what the distributor sees; it does not depend on landing format or load order.
+    `provenance` says what it was computed from and links it to the previous document.
+    """
+
+    content: JsonObject
+    provenance: JsonObject
+
+    @property
+    def distributor_id(self) -> str:
+        return str(self.content["distributor"]["distributor_id"])
+
+    @property
+    def sequence(self) -> int:
+        return int(self.content["sequence"])
+
+    @property
+    def number(self) -> str | None:
+        number: str | None = self.content["number"]
+        return number
+
+    @property
+    def period(self) -> str:
+        return str(self.content["period"])
+
+    @property
+    def currency(self) -> str:
+        return str(self.content["currency"])
+
+    @property
+    def name(self) -> str:
+        """How a message calls the document: its number, or distributor and sequence if nil."""
+        return self.number or f"{self.distributor_id} {self.sequence:06d} (nil)"
+
+    def to_bytes(self) -> bytes:
+        """The ledger file's bytes."""
+        return canonical_json({"content": self.content, "provenance": self.provenance})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Document:
+        """Raises ValueError when the bytes are not a ledger document."""
+        value = json.loads(data)
+        if not isinstance(value, dict) or set(value) != {"content", "provenance"}:
+            raise ValueError("not a ledger document")
+        return cls(value["content"], value["provenance"])
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where a distributor's chain ends, and so what the next document must carry."""
+
+    sequence: int = 0
+    numbered: int = 0
+    period: str | None = None
+    content_sha256: str | None = None
+    document_sha256: str | None = None
+
+    @property
+    def next_sequence(self) -> int:
+        return self.sequence + 1
+
+    def next_number(self, distributor_id: str) -> str:
+        return f"{distributor_id.upper()}-{self.numbered + 1:06d}"
+
+    def after(self, document: Document, data: bytes) -> Head:
+        """The head once `document`, whose file holds `data`, has been appended."""
+        return Head(
+            sequence=document.sequence,
+            numbered=self.numbered + (document.number is not None),
+            period=document.period,
+            content_sha256=sha256(canonical_json(document.content)),
+            document_sha256=sha256(data),
+        )
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What finding a document needs, so that a long ledger is not held in memory."""
+
+    path: Path
+    key: tuple[str, str]  # period, currency
+    number: str | None
+    head: Head
+
+
+class Ledger:
+    """The folder `ledger/`: `<distributor_id>/<sequence>.json`, each beside its roster.
+
+    The rename of the JSON file is the commit. Readers look at nothing else, so what a crash left
+    behind (temporary files, a roster without its document) is invisible, and the next append of
+    that distributor, which has the same sequence, overwrites it. One writer at a time.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._entries_by_path: dict[Path, _Entry] = {}
+
+    def distributors(self) -> list[str]:
+        """Ids of all distributors with at least one document, sorted."""
+        return sorted({path.parent.name for path in self.root.glob("*/[0-9]*.json")})
+
+    def documents(self, distributor_id: str | None = None) -> Iterator[Document]:
+        """All documents, or one distributor's, by distributor and sequence."""
+        for owner in self.distributors() if distributor_id is None else [distributor_id]:
+            for path in self._paths(owner):
+                yield self._read(path)
+
+    def head(self, distributor_id: str) -> Head:
+        """The end of one distributor's chain."""
+        entries = self._entries(distributor_id)
+        return entries[-1].head if entries else Head()
+
+    def issued(self, period: str, distributor_id: str, currency: str) -> Document | None:
+        """The document of a period, or None while it is not issued."""
+        for entry in self._entries(distributor_id):
+            if entry.key == (period, currency):
+                return self._read(entry.path)
+        return None
+
+    def last_issued_period(self, distributor_id: str, currency: str) -> str | None:
+        """The latest period with a document in this currency."""
+        periods = [e.key[0] for e in self._entries(distributor_id) if e.key[1] == currency]
+        return max(periods, default=None)
+
+    def numbered(self, number: str) -> Document | None:
+        """The document with this number, or None."""
+        for distributor_id in self.distributors():
+            for entry in self._entries(distributor_id):
+                if entry.number == number:
+                    return self._read(entry.path)
+        return None
+
+    def document_path(self, distributor_id: str, sequence: int) -> Path:
+        return self.root / distributor_id / f"{sequence:06d}.json"
+
+    def roster_path(self, distributor_id: str, sequence: int) -> Path:
+        return self.root / distributor_id / f"{sequence:06d}.roster.parquet"
+
+    def staged_roster_path(self, distributor_id: str) -> Path:
+        """Where the roster of the next document is written before `append` takes it over."""
+        path = self.roster_path(distributor_id, self.head(distributor_id).next_sequence)
+        durable.make_directory(path.parent)
+        return durable.temporary_path(path)
+
+    def append(self, document: Document) -> None:
+        """Commit a document whose roster lies at `staged_roster_path`; all of it or nothing.
+
+        Raises LedgerError, leaving the ledger as it was, when the period already has a document
+        in this currency or when `verify` would find a fault in the result.
+        """
+        distributor_id, sequence = document.distributor_id, document.sequence
+        self._check_name(distributor_id)
+        existing = self.issued(document.period, distributor_id, document.currency)
+        if existing:
+            raise LedgerError(
+                f"{document.period} {distributor_id} {document.currency} is already issued as "
+                f"{existing.name}; an issued document never changes (R24)."
+            )
+        staged = self.staged_roster_path(distributor_id)
+        fault = _fault(self.head(distributor_id), document, staged)
+        if fault:
+            raise LedgerError(f"{document.name} was not written: {fault}.")
+        durable.publish_file(staged, self.roster_path(distributor_id, sequence))
+        durable.write_file(self.document_path(distributor_id, sequence), document.to_bytes())
+
+    def verify(self) -> str | None:
+        """The first broken link in words, or None when every document is as it was written.
+
+        Checks hash chain, sequences, number series, roster hashes, that lines add up to the total
+        and customers to their line. Documents missing at the end of a chain leave no trace in
+        it: that is what the backup is for.
+        """
+        for distributor_id in self.distributors():
+            head = Head()
+            keys: set[tuple[str, str]] = set()
+            for path in self._paths(distributor_id):
+                data = path.read_bytes()
+                where = f"{distributor_id}/{path.name}"
+                try:
+                    document = Document.from_bytes(data)
+                    fault = self._file_fault(path, data, document, head, keys)
+                except (ValueError, KeyError, TypeError, ArithmeticError) as error:
+                    return f"{where}: is not a ledger document ({error!r})"
+                if fault:
+                    return f"{where}: {fault}"
+                head = head.after(document, data)
+                keys.add((document.period, document.currency))
+        return None
+
+    def load_into(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Replace schema `ledger` (documents, lines, customers) by what the files say.
+
+        One transaction; the tables exist even while the ledger is empty.
+        """
+        conn.begin()
+        try:
+            conn.execute("create schema if not exists ledger")
+            for table, columns in _TABLES.items():
+                types = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+                conn.execute(f"create or replace table ledger.{table} ({types})")
+            for document in self.documents():
+                for table, found in _table_rows(document).items():
+                    _insert(conn, table, found)
+            conn.commit()
+        except BaseException:
+            conn.rollback()
+            raise
+
+    def _paths(self, distributor_id: str) -> list[Path]:
+        return sorted((self.root / distributor_id).glob("[0-9]*.json"))
+
+    def _read(self, path: Path) -> Document:
+        try:
+            return Document.from_bytes(path.read_bytes())
+        except ValueError as error:
+            raise LedgerError(
+                f"{path} is not a ledger document ({error}). Restore the ledger from its backup."
+            ) from error
+
+    def _entries(self, distributor_id: str) -> list[_Entry]:
+        entries: list[_Entry] = []
+        head = Head()
+        for path in self._paths(distributor_id):
+            entry = self._entries_by_path.get(path)
+            if entry is None:
+                document = self._read(path)
+                key = (document.period, document.currency)
+                head_after = head.after(document, path.read_bytes())
+                entry = _Entry(path, key, document.number, head_after)
+                self._entries_by_path[path] = entry
+            head = entry.head
+            entries.append(entry)
+        return entries
+
+    def _check_name(self, distributor_id: str) -> None:
+        """Ids are checked on load; this holds whatever the path to here was."""
+        if Path(distributor_id).name != distributor_id or distributor_id.startswith("."):
+            raise LedgerError(f"{distributor_id!r} cannot be the name of a ledger folder.")
+        if distributor_id.casefold() == RELEASES:
+            raise LedgerError(f"A distributor cannot be called {distributor_id!r}: choose an id.")
+        for other in self.distributors():
+            if other != distributor_id and other.casefold() == distributor_id.casefold():
+                raise LedgerError(
+                    f"Distributors {other!r} and {distributor_id!r} differ only in case and would "
+                    "share one number series. Rename the new one in seeds/distributors.csv."
+                )
+
+    def _file_fault(
+        self, path: Path, data: bytes, document: Document, head: Head, keys: set[tuple[str, str]]
+    ) -> str | None:
+        if document.to_bytes() != data:
+            return "its bytes are not the canonical form of its content"
+        if document.distributor_id != path.parent.name:
+            return f"belongs to {document.distributor_id}"
+        if path != self.document_path(path.parent.name, document.sequence):
+            return f"its name does not match its sequence {document.sequence}"
+        if (document.period, document.currency) in keys:
+            return f"a second document of {document.period} in {document.currency}"
+        return _fault(head, document, self.roster_path(path.parent.name, document.sequence))
+
+
+def _fault(head: Head, document: Document, roster: Path) -> str | None:
+    """Why `document` cannot follow `head`, or None. The one check of both append and verify."""
+    content, provenance = document.content, document.provenance
+    number = head.next_number(document.distributor_id) if content["kind"] == "invoice" else None
+    expected = [
+        ("sequence", content["sequence"], head.next_sequence),
+        ("number", content["number"], number),
+        ("previous content hash", content["previous_content_sha256"], head.content_sha256),
+        ("content hash", provenance["content_sha256"], sha256(canonical_json(content))),
+        ("previous document hash", provenance["previous_document_sha256"], head.document_sha256),
+    ]
+    for what, is_value, should_be in expected:
+        if is_value != should_be:
+            return f"{what} is {is_value}, should be {should_be}"
+    if not roster.is_file():
+        return f"its roster {roster.name} is missing"
+    if durable.file_sha256(roster) != content["roster"]["sha256"]:
+        return f"the bytes of its roster {roster.name} are not the ones it was issued with"
+    return _sum_fault(content)
+
+
+def _sum_fault(content: JsonObject) -> str | None:
+    """Lines add up to the total, customers to their line, and a nil document has no lines."""
+    lines = content["lines"]
+    if (content["kind"] == "nil") != (not lines):
+        return f"a document of kind {content['kind']} with {len(lines)} lines"
+    for position, line in enumerate(lines, start=1):
+        if line["line_number"] != position:
+            return f"line {position} has the number {line['line_number']}"
+        for figure in ("quantity", "amount"):
+            total = sum((Decimal(c[figure]) for c in line["customers"]), Decimal(0))
+            if total != Decimal(line[figure]):
+                return f"line {position}: customers add up to {total} {figure}, not {line[figure]}"
+    total = sum((Decimal(line["amount"]) for line in lines), Decimal(0))
+    if total != Decimal(content["totals"]["amount"]):
+        return f"lines add up to {total}, not {content['totals']['amount']}"
+    return None
+
+
+_TABLES = {
+    "documents": {
+        "distributor_id": "VARCHAR",
+        "sequence": "BIGINT",
+        "number": "VARCHAR",
+        "kind": "VARCHAR",
+        "period": "VARCHAR",
+        "currency": "VARCHAR",
+        "cutoff_on": "DATE",
+        "issue_on": "DATE",
+        "due_on": "DATE",
+        "total_amount": "DECIMAL(18, 3)",
+        "policies": "VARCHAR",
+        "content_sha256": "VARCHAR",
+        "version_set_sha256": "VARCHAR",
+    },
+    "lines": {
+        "distributor_id": "VARCHAR",
+        "sequence": "BIGINT",
+        "period": "VARCHAR",
+        "currency": "VARCHAR",
+        "line_number": "BIGINT",
+        "partner_id": "VARCHAR",
+        "product_code": "VARCHAR",
+        "quantity": "BIGINT",
+        "unit_price": "DECIMAL(18, 6)",
+        "amount": "DECIMAL(18, 3)",
+    },
+    "customers": {
+        "distributor_id": "VARCHAR",
+        "sequence": "BIGINT",
+        "period": "VARCHAR",
+        "currency": "VARCHAR",
+        "partner_id": "VARCHAR",
+        "product_code": "VARCHAR",
+        "customer_id": "VARCHAR",
+        "quantity": "BIGINT",
+        "amount": "DECIMAL(18, 3)",
+    },
+}
+
+
+def _table_rows(document: Document) -> dict[str, list[JsonObject]]:
+    """A document as rows of the tables above; money stays the document's own text."""
+    content = document.content
+    groups = [*content["lines"], *content["unused"]]
+    head = {
+        **content,
+        **content["dates"],
+        "distributor_id": document.distributor_id,
+        "total_amount": content["totals"]["amount"],
+        "policies": canonical_json(content["policies"]).decode().rstrip(),
+        "content_sha256": document.provenance["content_sha256"],
+        "version_set_sha256": document.provenance["version_set_sha256"],
+    }
+    values = {
+        "documents": [head],
+        "lines": [{**head, **line} for line in content["lines"]],
+        "customers": [
+            {**head, **group, **customer} for group in groups for customer in group["customers"]
+        ],
+    }
+    return {
+        table: [{column: row[column] for column in columns} for row in values[table]]
+        for table, columns in _TABLES.items()
+    }
+
+
+def _insert(conn: duckdb.DuckDBPyConnection, table: str, found: list[JsonObject]) -> None:
+    """Rows travel as one JSON text: fast for many, and decimals are read from their digits."""
+    conn.execute(
+        f"insert into ledger.{table} by name select unnest(from_json(?::json, ?), max_depth := 2)",
+        [json.dumps(found), json.dumps([_TABLES[table]])],
+    )

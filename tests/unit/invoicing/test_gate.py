@@ -1,0 +1,201 @@
+"""The gate: who is released, who is held, and whether a clerk can act on the reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from billing_marts import POLICIES, VERSION_SET, Warehouse, add_period
+
+from invoicing import documents, gate
+from invoicing.checks import CheckResult
+from invoicing.ledger import Document, Ledger
+
+Close = Callable[[Warehouse, Ledger, str], list[Document]]
+
+
+def by_id(releases: list[gate.Release]) -> dict[str, gate.Release]:
+    return {release.distributor_id: release for release in releases}
+
+
+def test_clean_drafts_are_released_with_everything_pinned(
+    ledger: Ledger, january: Warehouse
+) -> None:
+    releases = gate.decide(january.conn, ledger, "2026-01", [])
+    assert [(r.distributor_id, r.state) for r in releases] == [
+        ("alpenland", "released"),
+        ("cascadia", "released"),
+        ("sakura", "released"),
+    ]
+    path = ledger.root / "releases" / "2026-01" / "cascadia.USD.json"
+    assert json.loads(path.read_bytes()) == {
+        "format": "musterhouse-release/1",
+        "period": "2026-01",
+        "distributor_id": "cascadia",
+        "currency": "USD",
+        "state": "released",
+        "reasons": [],
+        "total_amount": "4.62",
+        "version_set_sha256": VERSION_SET,
+        "policies": POLICIES,
+        # Cut-off 25 January, issued a day later, due 31 days after the cut-off.
+        "issue_on": "2026-01-26",
+        "due_on": "2026-02-25",
+        "released_by": "automatic",
+    }
+    assert gate.records(ledger, "2026-01") == releases
+    assert gate.records(ledger) == releases
+
+
+def test_a_blocking_discrepancy_holds_its_distributor_and_nobody_else(
+    ledger: Ledger, january: Warehouse
+) -> None:
+    for number, stake in ((1, "30.5"), (2, "14.5"), (3, None)):
+        january.discrepancy(
+            f"dddd{number}",
+            "cascadia",
+            amount_at_stake=None if stake is None else Decimal(stake),
+            currency="USD",
+        )
+    releases = by_id(gate.decide(january.conn, ledger, "2026-01", []))
+    assert releases["alpenland"].state == releases["sakura"].state == "released"
+    assert releases["cascadia"].state == "held"
+    assert releases["cascadia"].released_by is None
+    # 30.50 + 14.50 = 45.00
+    assert releases["cascadia"].reasons == (
+        "unapproved_transfer: 3 open, 45.00 USD at stake. Get the missing approval. "
+        "Waivers go into seeds/waivers.csv by id: dddd1, dddd2, dddd3.",
+    )
+    written = documents.issue(january.conn, ledger, "2026-01")
+    assert [d.distributor_id for d in written] == ["alpenland", "sakura"]
+
+
+def test_warnings_and_waived_discrepancies_do_not_hold(ledger: Ledger, january: Warehouse) -> None:
+    january.discrepancy("d1", "alpenland", severity="warning")
+    january.discrepancy("d2", "alpenland", state="waived", decision="bill")
+    january.discrepancy("d3", "alpenland", period="2026-02")
+    assert gate.decide(january.conn, ledger, "2026-01", [])[0].state == "released"
+
+
+def test_a_blocking_discrepancy_without_distributor_holds_everybody(
+    ledger: Ledger, january: Warehouse
+) -> None:
+    january.discrepancy("d1", None, kind="registry_gap")
+    states = {r.state for r in gate.decide(january.conn, ledger, "2026-01", [])}
+    assert states == {"held"}
+
+
+def test_only_the_first_ids_are_listed(ledger: Ledger, january: Warehouse) -> None:
+    for number in range(7):
+        january.discrepancy(f"d{number}", "alpenland")
+    (reason,) = gate.decide(january.conn, ledger, "2026-01", [])[0].reasons
+    assert reason.endswith("d0, d1, d2, d3, d4 and 2 more.")
+    assert "no amount known to be at stake" in reason
+
+
+def test_a_period_that_is_not_over_is_held(ledger: Ledger, january: Warehouse) -> None:
+    january.conn.execute(
+        "update billing.draft_invoices set is_complete = false where distributor_id = 'alpenland'"
+    )
+    release = gate.decide(january.conn, ledger, "2026-01", [])[0]
+    assert release.state == "held"
+    assert release.reasons[0].startswith("Period not over: it ends on 2026-01-31")
+
+
+def test_periods_issue_in_order(ledger: Ledger, january: Warehouse, close: Close) -> None:
+    add_period(january, "2026-02")
+    held = gate.decide(january.conn, ledger, "2026-02", [])[0]
+    assert held.reasons == (
+        "2026-01 must be issued first: its draft is worth 47.35 EUR. Close 2026-01, then 2026-02.",
+    )
+    close(january, ledger, "2026-01")
+    assert gate.decide(january.conn, ledger, "2026-02", [])[0].state == "released"
+
+
+def test_a_period_before_the_first_issued_one_is_held_and_blocks_nobody(
+    ledger: Ledger, january: Warehouse, close: Close
+) -> None:
+    # Old files arrive after January was issued, so a December draft appears.
+    close(january, ledger, "2026-01")
+    add_period(january, "2025-12")
+    add_period(january, "2026-02")
+    december = gate.decide(january.conn, ledger, "2025-12", [])[0]
+    assert december.state == "held"
+    assert december.reasons[0].startswith("2026-01 is already issued, so 2025-12 can no longer")
+    assert gate.decide(january.conn, ledger, "2026-02", [])[0].state == "released"
+
+
+def test_a_stale_draft_is_an_error_and_nothing_is_recorded(
+    ledger: Ledger, january: Warehouse
+) -> None:
+    january.set_version("b" * 64)
+    with pytest.raises(gate.StaleDraftError, match="Run `muster draft 2026-01`"):
+        gate.decide(january.conn, ledger, "2026-01", [])
+    assert gate.records(ledger) == []
+
+
+def test_a_release_of_an_older_draft_is_not_issued(ledger: Ledger, january: Warehouse) -> None:
+    gate.decide(january.conn, ledger, "2026-01", [])
+    # New files arrive and the draft is recomputed, but nobody decided on it.
+    january.set_version("b" * 64)
+    january.conn.execute("update billing.draft_invoices set version_set_sha256 = repeat('b', 64)")
+    with pytest.raises(gate.StaleDraftError, match="Close 2026-01 again"):
+        documents.issue(january.conn, ledger, "2026-01")
+    assert list(ledger.documents()) == []
+    gate.decide(january.conn, ledger, "2026-01", [])
+    assert len(documents.issue(january.conn, ledger, "2026-01")) == 3
+
+
+def test_failed_checks_hold_the_distributors_they_name(ledger: Ledger, january: Warehouse) -> None:
+    results = [
+        CheckResult("line_quantity_within_bounds", False, "blocking", ("cascadia",), "Too many."),
+        CheckResult("volume", False, "warning", (), "Fewer rows than usual."),
+        CheckResult("fine", True, "blocking", (), "4 lines checked."),
+    ]
+    releases = by_id(gate.decide(january.conn, ledger, "2026-01", results))
+    assert releases["alpenland"].state == "released"
+    assert releases["cascadia"].reasons == ("Check line_quantity_within_bounds failed: Too many.",)
+    everybody = [CheckResult("unique_lines", False, "blocking", (), "Twice.")]
+    states = {r.state for r in gate.decide(january.conn, ledger, "2026-01", everybody)}
+    assert states == {"held"}
+
+
+def test_policy_approved_waits_for_a_named_person(ledger: Ledger, january: Warehouse) -> None:
+    policies = json.dumps({**POLICIES, "release": "approved"})
+    january.conn.execute("update billing.draft_invoices set policies = ?", [policies])
+    release = gate.decide(january.conn, ledger, "2026-01", [])[0]
+    assert release.state == "held"
+    assert "a second, named person has to release these 47.35 EUR" in release.reasons[0]
+    release = gate.decide(january.conn, ledger, "2026-01", [], {"alpenland": "R. Roe"})[0]
+    assert (release.state, release.released_by) == ("released", "R. Roe")
+
+
+def test_a_held_record_is_overwritten_and_an_issued_one_never_changes(
+    ledger: Ledger, january: Warehouse
+) -> None:
+    path = ledger.root / "releases" / "2026-01" / "alpenland.EUR.json"
+    january.discrepancy("d1", "alpenland")
+    gate.decide(january.conn, ledger, "2026-01", [])
+    assert json.loads(path.read_bytes())["state"] == "held"
+    january.conn.execute("delete from billing.draft_discrepancies")
+    gate.decide(january.conn, ledger, "2026-01", [])
+    documents.issue(january.conn, ledger, "2026-01")
+    released = path.read_bytes()
+    assert json.loads(released)["state"] == "released"
+
+    # After issue: new data and a new discrepancy. Neither the record nor the answer moves (R24).
+    january.discrepancy("d2", "alpenland")
+    january.set_version("b" * 64)
+    release = gate.decide(january.conn, ledger, "2026-01", [])[0]
+    assert (release.state, release.total_amount) == ("issued", "47.35")
+    assert path.read_bytes() == released
+
+
+def test_a_leftover_temporary_record_is_not_read(ledger: Ledger, january: Warehouse) -> None:
+    gate.decide(january.conn, ledger, "2026-01", [])
+    folder = ledger.root / "releases" / "2026-01"
+    Path(folder / ".alpenland.EUR.json.tmp").write_bytes(b'{"half')
+    assert len(gate.records(ledger)) == 3
