@@ -1,0 +1,52 @@
+"""Puts the definitions of one home together.
+
+No definition of its own belongs here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import dagster as dg
+
+from dagster_project.defs import (
+    automation,
+    checks,
+    invoices,
+    publish,
+    raw,
+    reference,
+    warehouse,
+    writer,
+)
+from dagster_project.lib.settings import Settings
+
+
+def build_defs(
+    settings: Settings, loggers: Mapping[str, dg.LoggerDefinition] | None = None
+) -> dg.Definitions:
+    """Everything Dagster knows of the home that `settings` describes.
+
+    Needs no home and no warehouse: both are made by the first run.
+    """
+    with warnings.catch_warnings():
+        # Backfill policies and freshness are marked beta; the versions are pinned together.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        models = warehouse.build(settings)
+        parts = dg.Definitions(
+            assets=[
+                reference.build(settings),
+                *raw.build(settings),
+                models,
+                *automation.external(["documents", "lines", "customers"]),
+                *invoices.build(settings),
+                publish.build(settings, models),
+            ],
+            asset_checks=[checks.landed_volumes(settings)],
+            resources={writer.RESOURCE: writer.resource(settings)},
+            # In one process: DuckDB takes one writer, and a step's start would cost seconds.
+            executor=dg.in_process_executor,
+            loggers=loggers or {},
+        )
+        return dg.Definitions.merge(parts, automation.build(settings, models))

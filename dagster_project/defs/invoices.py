@@ -1,0 +1,255 @@
+"""`invoices/*`: the month-end, period by period: release → documents → exports.
+
+Deciding, committing and rendering is `invoicing`; here is the order, and what the UI shows of it.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from dagster_project.defs import checks, writer
+from dagster_project.defs.partitions import months
+from dagster_project.lib import charts, warehouse
+from dagster_project.lib.settings import Settings
+
+if TYPE_CHECKING:
+    from invoicing.gate import Release
+    from invoicing.ledger import Document
+
+GROUP = "invoices"
+RELEASE = dg.AssetKey([GROUP, "release"])
+DOCUMENTS = dg.AssetKey([GROUP, "documents"])
+EXPORTS = dg.AssetKey([GROUP, "exports"])
+NOBODY_HELD = "nobody_is_held"
+
+# What the release reads: the billing marts of the draft.
+_DRAFT = [
+    dg.AssetKey(["billing", name])
+    for name in (
+        "draft_invoices",
+        "draft_invoice_lines",
+        "draft_invoice_customers",
+        "draft_not_billed",
+        "draft_roster",
+        "draft_discrepancies",
+    )
+]
+
+
+def build(settings: Settings) -> list[dg.AssetsDefinition]:
+    return [_release(settings), _documents(settings), _exports(settings)]
+
+
+def _release(settings: Settings) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=RELEASE,
+        deps=_DRAFT,
+        partitions_def=months(settings),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=GROUP,
+        kinds={"python", "json"},
+        pool=writer.POOL,
+        required_resource_keys={writer.RESOURCE},
+        check_specs=[
+            *checks.draft_specs(RELEASE),
+            dg.AssetCheckSpec(
+                NOBODY_HELD,
+                asset=RELEASE,
+                description="Every distributor of the period is released or issued.",
+            ),
+        ],
+        description="The gate: a record per distributor, released or held with the reasons.",
+    )
+    def release(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        from invoicing.expectations import validate_draft
+        from invoicing.gate import decide
+        from invoicing.ledger import Ledger
+
+        decisions: list[Release] = []
+        found = {}
+        with writer.told_in_words(), warehouse.connect(settings) as conn:
+            for period in context.partition_keys:
+                found[period] = validate_draft(conn, period)
+                decisions += decide(conn, Ledger(settings.ledger), period, found[period])
+        held = [
+            f"{one.period} {one.distributor_id}: {reason}"
+            for one in decisions
+            if one.state == "held"
+            for reason in one.reasons
+        ]
+        for reason in held:
+            context.log.warning(f"Held: {reason}")
+        yield dg.MaterializeResult(
+            metadata={
+                **{
+                    state: sum(one.state == state for one in decisions)
+                    for state in ("issued", "released", "held")
+                },
+                "decisions": dg.MetadataValue.md(_decisions(decisions)),
+                "why held": dg.MetadataValue.md(
+                    "\n".join(f"- {reason}" for reason in held) or "nobody is"
+                ),
+            },
+            check_results=[
+                *checks.draft_results(RELEASE, found),
+                dg.AssetCheckResult(
+                    check_name=NOBODY_HELD,
+                    passed=not held,
+                    # A hold is a decision, not a fault: the run goes on for everybody else.
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description="\n".join(held) or None,
+                ),
+            ],
+        )
+
+    return release
+
+
+def _documents(settings: Settings) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=DOCUMENTS,
+        deps=[RELEASE],
+        partitions_def=months(settings),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=GROUP,
+        kinds={"python", "json"},
+        pool=writer.POOL,
+        required_resource_keys={writer.RESOURCE},
+        description="The ledger: an immutable document for everyone whose release record says so.",
+    )
+    def documents(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        from invoicing.documents import issue
+        from invoicing.ledger import Ledger
+
+        ledger = Ledger(settings.ledger)
+        written: list[Document] = []
+        with writer.told_in_words():
+            with warehouse.connect(settings) as conn:
+                for period in context.partition_keys:
+                    written += issue(conn, ledger, period)
+            fault = ledger.verify()
+            if fault:
+                raise dg.Failure(
+                    description=f"The ledger is damaged: {fault}. Restore ledger/ from its backup.",
+                    allow_retries=False,
+                )
+            issued = list(_of_periods(ledger.documents(), context.partition_keys))
+        for document in written:
+            context.log.info(f"Issued {document.name} for {document.period}")
+        return dg.MaterializeResult(
+            metadata={
+                "written": len(written),
+                "units": sum(_units(document) for document in issued),
+                **{
+                    f"amount {currency}": float(amount)
+                    for currency, amount in _amounts(issued).items()
+                },
+                "invoices": dg.MetadataValue.md(_invoices(issued)),
+                "units per product": dg.MetadataValue.md(
+                    charts.bars("Units per product", _units_per_product(issued))
+                ),
+            }
+        )
+
+    return documents
+
+
+def _exports(settings: Settings) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=EXPORTS,
+        deps=[DOCUMENTS],
+        partitions_def=months(settings),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=GROUP,
+        kinds={"csv", "json", "parquet"},
+        pool=writer.POOL,
+        required_resource_keys={writer.RESOURCE},
+        description="A folder per distributor, rendered from the ledger without any arithmetic.",
+    )
+    def exports(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        from invoicing.exports import render
+        from invoicing.ledger import Ledger
+
+        ledger = Ledger(settings.ledger)
+        with writer.told_in_words():
+            rendered = [
+                render(ledger, document, settings.exports)
+                for document in _of_periods(ledger.documents(), context.partition_keys)
+            ]
+        rows = [
+            (str(one.folder), len(one.files), "written" if one.is_changed else "as before")
+            for one in rendered
+        ]
+        return dg.MaterializeResult(
+            metadata={
+                "written": sum(one.is_changed for one in rendered),
+                "folders": dg.MetadataValue.md(
+                    charts.table(["folder", "files", "this time"], rows)
+                ),
+            }
+        )
+
+    return exports
+
+
+def _of_periods(documents: Iterator["Document"], periods: Sequence[str]) -> Iterator["Document"]:
+    wanted = set(periods)
+    return (document for document in documents if document.period in wanted)
+
+
+def _units(document: "Document") -> int:
+    return sum(int(line["quantity"]) for line in document.content["lines"])
+
+
+def _amounts(documents: Sequence["Document"]) -> dict[str, Decimal]:
+    amounts: dict[str, Decimal] = defaultdict(Decimal)
+    for document in documents:
+        amounts[document.currency] += Decimal(document.content["totals"]["amount"])
+    return dict(sorted(amounts.items()))
+
+
+def _units_per_product(documents: Sequence["Document"]) -> dict[str, int]:
+    units: Counter[str] = Counter()
+    for document in documents:
+        for line in document.content["lines"]:
+            units[str(line["product_name"])] += int(line["quantity"])
+    return dict(sorted(units.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _invoices(documents: Sequence["Document"]) -> str:
+    return charts.table(
+        ["number", "period", "distributor", "lines", "units", "amount", "currency"],
+        [
+            (
+                document.number or "nil",
+                document.period,
+                document.distributor_id,
+                len(document.content["lines"]),
+                _units(document),
+                document.content["totals"]["amount"],
+                document.currency,
+            )
+            for document in documents
+        ],
+    )
+
+
+def _decisions(decisions: Sequence["Release"]) -> str:
+    return charts.table(
+        ["period", "distributor", "currency", "state", "amount"],
+        [
+            (
+                one.period,
+                one.distributor_id,
+                one.currency,
+                one.state,
+                one.total_amount,
+            )
+            for one in decisions
+        ],
+    )

@@ -1,0 +1,158 @@
+"""The dbt models and tests as assets and asset checks.
+
+The mapping from dbt to Dagster only; the SQL is in `dbt/`, running it in `lib/dbt.py`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
+
+from dagster_project.defs import writer
+from dagster_project.lib import dbt, warehouse
+from dagster_project.lib.dbt import NodeResult
+from dagster_project.lib.settings import Settings
+
+MARTS = ("activity", "billing", "quality")
+LAYERS = ("staging", "intermediate", *MARTS)
+
+# Where dagster-dbt keeps a node's id on the asset or check made from it.
+_UNIQUE_ID = "dagster_dbt/unique_id"
+
+_Event = dg.Output[None] | dg.AssetCheckResult
+
+
+class Translator(DagsterDbtTranslator):
+    """Key = schema and table, group = schema."""
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        return spec.replace_attributes(group_name=spec.key.path[0])
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        if dbt_resource_props["resource_type"] == "source":
+            return dg.AssetKey([dbt_resource_props["source_name"], dbt_resource_props["name"]])
+        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["alias"]])
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        # Without the SQL, which the file named in the metadata shows better.
+        return str(dbt_resource_props.get("description") or "")
+
+
+def build(settings: Settings) -> dg.AssetsDefinition:
+    """All dbt nodes as one step, as dbt orders them better than a run could."""
+
+    @dbt_assets(
+        manifest=dbt.manifest(settings),
+        name="models",
+        dagster_dbt_translator=Translator(),
+        pool=writer.POOL,
+        required_resource_keys={writer.RESOURCE},
+    )
+    def models(context: dg.AssetExecutionContext) -> Iterator[_Event]:
+        with writer.told_in_words():
+            results = build_models(settings, context, select=_selection(context))
+            with warehouse.connect(settings) as conn:
+                counts = warehouse.row_counts(conn, MARTS)
+        yield from _events(context, results, counts)
+        raise_if_failed(results, settings)
+
+    return models
+
+
+def build_models(
+    settings: Settings,
+    context: dg.AssetExecutionContext,
+    *,
+    select: Sequence[str] = (),
+    is_complete: bool | None = None,
+) -> list[NodeResult]:
+    """Give SQL the ledger as it is, build and test, and stamp what a complete build was made of.
+
+    `is_complete` says whether everything stale is in the selection; by default that is when
+    nothing was selected.
+    """
+    from ingest.journal import Journal
+
+    if not Journal(settings.journal).state().reference:
+        raise dbt.DbtError(
+            "Nothing has been received yet, so there is nothing to build from. "
+            "Run `muster load`, or materialise reference/* and raw/* first."
+        )
+    complete = not select if is_complete is None else is_complete
+    with warehouse.connect(settings) as conn:
+        warehouse.bring_up_to_date(conn, settings, writer.progress(context.log))
+        inputs = warehouse.inputs(conn, settings)
+        if complete or warehouse.built_from(conn) != inputs:
+            warehouse.stamp(conn, None)
+    results = dbt.build(settings, select=select, progress=context.log.info)
+    if complete and not any(result.outcome in ("failed", "skipped") for result in results):
+        with warehouse.connect(settings) as conn:
+            warehouse.stamp(conn, inputs)
+    return results
+
+
+def raise_if_failed(results: Sequence[NodeResult], settings: Settings) -> None:
+    """End the step with the models and tests that failed, each with its file and dbt's words."""
+    failed = [result for result in results if result.outcome == "failed"]
+    if not failed:
+        return
+    skipped = sum(result.outcome == "skipped" for result in results)
+    lines = [f"{len(failed)} of {len(results)} dbt nodes failed, {skipped} were skipped:"]
+    for result in failed:
+        is_test = result.unique_id.startswith("test.")
+        found = f" found {result.failures} rows" if is_test and result.failures else ""
+        name = result.unique_id.split(".")[2]
+        reason = " ".join(result.message.split())
+        lines.append(f"- {name}{found} ({result.path}): {reason}")
+    lines.append(f"The compiled SQL is in {settings.dbt_target}/compiled.")
+    raise dg.Failure(description="\n".join(lines), allow_retries=False)
+
+
+def _selection(context: dg.AssetExecutionContext) -> list[str]:
+    """What to hand to `dbt --select`: nothing when the whole project is to be built."""
+    definition = context.assets_def
+    if len(context.selected_asset_keys) == len(definition.node_keys_by_output_name):
+        return []
+    assets = [
+        spec.metadata[_UNIQUE_ID]
+        for spec in definition.specs
+        if spec.key in context.selected_asset_keys
+    ]
+    # dbt adds the tests of what it builds; without anything to build, a person wants the tests.
+    checks = [
+        (spec.metadata or {})[_UNIQUE_ID]
+        for spec in definition.check_specs
+        if spec.key in context.selected_asset_check_keys
+    ]
+    return sorted(unique_id.split(".")[2] for unique_id in assets or checks)
+
+
+def _events(
+    context: dg.AssetExecutionContext, results: Sequence[NodeResult], counts: Mapping[str, int]
+) -> Iterator[_Event]:
+    """One output a model that was built, one check result a test that ran."""
+    definition = context.assets_def
+    assets = {spec.metadata[_UNIQUE_ID]: spec.key for spec in definition.specs}
+    checks = {(spec.metadata or {})[_UNIQUE_ID]: spec.key for spec in definition.check_specs}
+    for result in results:
+        metadata: dict[str, Any] = {"seconds": round(result.seconds, 2), "file": result.path}
+        asset, check = assets.get(result.unique_id), checks.get(result.unique_id)
+        if asset in context.selected_asset_keys and asset and result.outcome == "built":
+            table = ".".join(asset.path)
+            if table in counts:
+                metadata["dagster/row_count"] = counts[table]
+            yield dg.Output(None, output_name=asset.to_python_identifier(), metadata=metadata)
+        if check in context.selected_asset_check_keys and check and result.outcome != "skipped":
+            severity = "WARN" if result.outcome == "warned" else "ERROR"
+            yield dg.AssetCheckResult(
+                asset_key=check.asset_key,
+                check_name=check.name,
+                passed=result.outcome == "passed",
+                severity=dg.AssetCheckSeverity(severity),
+                description=result.message or None,
+                metadata={**metadata, "failing rows": result.failures or 0},
+            )

@@ -1,0 +1,84 @@
+"""What every step that writes to a home shares: the pool, the lock, errors told in words.
+
+No asset belongs here.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from dagster_project.lib import lock
+from dagster_project.lib.settings import Settings
+
+# One pool for every step that writes. It orders the runs Dagster starts; the lock holds against
+# everything else.
+POOL = "warehouse"
+RESOURCE = "writer"
+
+# How long a run that nobody is waiting for stands by while a person's command writes.
+_PATIENCE_SECONDS = 3600.0
+# Progress is written to the run's log this often at most: an event costs some milliseconds, and
+# a file a line would take longer than the files.
+_TELL_EVERY_SECONDS = 2.0
+
+_UNATTENDED = ("dagster/schedule_name", "dagster/sensor_name")
+
+
+def resource(settings: Settings) -> dg.ResourceDefinition:
+    """The lock, taken when a run starts and left when it ends, so that a run is one writer."""
+
+    @dg.resource(description="The lock of the home: one run writes at a time.")
+    def writer(context: dg.InitResourceContext) -> Iterator[None]:
+        run = context.run
+        what = f"run {run.run_id[:8]} of {run.job_name}" if run else "a step"
+        unattended = run is not None and any(tag in run.tags for tag in _UNATTENDED)
+        wait = {"wait_seconds": _PATIENCE_SECONDS} if unattended else {}
+        with lock.writer(settings.lock, what, **wait):
+            yield None
+
+    return writer
+
+
+def progress(log: dg.DagsterLogManager) -> Callable[[int, int, str], None]:
+    """A callback for ingest: (done, total, text), told to the run's log now and then."""
+    last = time.monotonic()
+
+    def tell(done: int, total: int, text: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _TELL_EVERY_SECONDS:
+            last = time.monotonic()
+            log.info(f"{done} of {total}: {text}")
+
+    return tell
+
+
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """Turn an error that a person can act on into a failure that shows just its words."""
+    from dagster_project.lib.dbt import DbtError
+    from dagster_project.lib.publish import PublishError
+    from ingest.archive import ArchiveError
+    from ingest.intake import IntakeError
+    from ingest.journal import JournalError
+    from ingest.load import WarehouseError
+    from ingest.reference import ReferenceError
+    from invoicing.gate import StaleDraftError
+    from invoicing.ledger import LedgerError
+
+    try:
+        yield
+    except (
+        ArchiveError,
+        DbtError,
+        IntakeError,
+        JournalError,
+        LedgerError,
+        OSError,
+        PublishError,
+        ReferenceError,
+        StaleDraftError,
+        WarehouseError,
+    ) as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error

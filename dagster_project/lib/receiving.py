@@ -1,0 +1,127 @@
+"""What in the landing folder is new since it was last received, by looking at the files' stat.
+
+Reading the files, and deciding what counts, is ingest's. The record kept here only saves work:
+without it everything is read again, with the same result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from dagster_project.lib.settings import Settings
+
+# Feed and day → a hash over name, size, inode and times of the files found there.
+Folders = dict[tuple[str, date], str]
+
+
+def folders(settings: Settings, feeds: Collection[str]) -> Folders:
+    """Every `<feed>/<date>` folder of these feeds that has a partition."""
+    return {
+        (feed, day): _fingerprint(settings.landing / feed / day.isoformat())
+        for feed, day in _dated(settings, feeds)
+        if _has_partition(settings, day)
+    }
+
+
+def pending(settings: Settings, feeds: Collection[str]) -> Folders:
+    """The folders of these feeds whose files are not the ones last received."""
+    received = _read(settings)
+    return {
+        key: fingerprint
+        for key, fingerprint in folders(settings, feeds).items()
+        if received.get(_name(key)) != fingerprint
+    }
+
+
+def mark_received(settings: Settings, what: Mapping[tuple[str, date], str]) -> None:
+    """Remember these folders as received. Call it when their rows are safe."""
+    record = _read(settings) | {_name(key): value for key, value in what.items()}
+    path = _record(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(record, indent=0, sort_keys=True), encoding="utf-8")
+    temporary.replace(path)
+
+
+def seeds_changed(settings: Settings) -> bool:
+    """Whether a reviewed seed is not the version accepted last, or none was accepted yet."""
+    from ingest.journal import Journal
+
+    accepted = Journal(settings.journal).state().reference
+    return any(
+        seed.name not in accepted
+        or accepted[seed.name].sha256 != hashlib.sha256(seed.read_bytes()).hexdigest()
+        for seed in settings.seeds.glob("*.csv")
+    )
+
+
+def without_partition(settings: Settings, feeds: Collection[str]) -> list[str]:
+    """Folders that are not received: dated before the first day, or after today."""
+    return [
+        f"{feed}/{day}"
+        for feed, day in _dated(settings, feeds)
+        if not _has_partition(settings, day)
+    ]
+
+
+def _dated(settings: Settings, feeds: Collection[str]) -> Iterator[tuple[str, date]]:
+    for feed in feeds:
+        for name in _names(settings.landing / feed):
+            day = _date(name)
+            if day is not None:
+                yield feed, day
+
+
+def _has_partition(settings: Settings, day: date) -> bool:
+    # The one use of the clock: a snapshot cannot be of a day that has not begun anywhere yet, and
+    # Dagster has no partition for it. Which rows of a file count never depends on it.
+    return settings.first_day <= day <= datetime.now(UTC).date()
+
+
+def _fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda one: one.name):
+            stat = entry.stat(follow_symlinks=False)
+            # The change time moves even when a copy keeps size and modification time.
+            digest.update(
+                f"{entry.name}\0{stat.st_size}\0{stat.st_ino}\0{stat.st_mtime_ns}\0"
+                f"{stat.st_ctime_ns}\n".encode()
+            )
+    return digest.hexdigest()[:32]
+
+
+def _record(settings: Settings) -> Path:
+    return settings.dagster_home / "received.json"
+
+
+def _read(settings: Settings) -> dict[str, str]:
+    try:
+        record = json.loads(_record(settings).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _name(key: tuple[str, date]) -> str:
+    return f"{key[0]}/{key[1].isoformat()}"
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return []
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if len(text) == 10 else None
+    except ValueError:
+        return None

@@ -1,0 +1,165 @@
+"""Runs a Dagster job in this process, recorded in the home's run history like any other run.
+
+For the command line, which so does the same as the UI; what a job does is in `defs`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from dagster_project.assembly import build_defs
+from dagster_project.defs import automation, invoices, publish, raw
+from dagster_project.defs.warehouse import LAYERS
+from dagster_project.lib import receiving, warehouse
+from dagster_project.lib.settings import Settings
+from ingest.contracts import FEEDS
+
+# Says which process ran a run, so that one that was killed can be told from one that is running.
+_PID = "musterhouse/pid"
+
+Tell = Callable[[str, str], None]
+
+
+class RunError(RuntimeError):
+    """A run failed; the message is the reason a person can act on."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Jobs of one home, on one open run history."""
+
+    settings: Settings
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+
+    @classmethod
+    def open(cls, settings: Settings, tell: Tell) -> Runner:
+        """Expects the settings' environment. `tell(step, text)` hears what the runs log."""
+        settings.create_home()
+        definitions = build_defs(settings, {"console": _listener(tell)})
+        instance = dg.DagsterInstance.get()
+        _close_killed(instance)
+        return cls(settings, definitions, instance)
+
+    def load(self) -> None:
+        """Receive what is new in the landing folder and the seeds, build and publish.
+
+        One run over the days that changed. Raises RunError.
+        """
+        days = sorted({day for _, day in receiving.pending(self.settings, FEEDS)})
+        if days:
+            self._run(automation.DAILY_REFRESH, tags=automation.days_tags(days[0], days[-1]))
+        else:
+            self._run(automation.DAILY_REFRESH, without=raw.is_feed)
+
+    def month_end(self, period: str) -> None:
+        """Close a period; the models are built first unless they are what they would be.
+
+        Raises RunError.
+        """
+        without = _is_model if warehouse.is_current(self.settings) else None
+        self._run(automation.MONTH_END, partition_key=period, without=without)
+
+    def rebuild(self, issued: Sequence[str]) -> None:
+        """Build everything from archive, journal and ledger; render the issued periods again.
+
+        Raises RunError.
+        """
+        if issued:
+            tags = automation.months_tags(issued[0], issued[-1])
+            self._run(automation.REBUILD, tags={**tags, publish.AGAIN: "yes"})
+        else:
+            self._run(
+                automation.REBUILD,
+                tags={publish.AGAIN: "yes"},
+                without=lambda key: key == invoices.EXPORTS,
+            )
+
+    def _run(
+        self,
+        job: str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        partition_key: str | None = None,
+        without: Callable[[dg.AssetKey], bool] | None = None,
+    ) -> None:
+        definition = self.definitions.resolve_job_def(job)
+        selection = None
+        if without is not None:
+            keys = definition.asset_layer.executable_asset_keys
+            selection = sorted(key for key in keys if not without(key))
+        result = definition.execute_in_process(
+            instance=self.instance,
+            partition_key=partition_key,
+            asset_selection=selection,
+            tags={_PID: str(os.getpid()), **(tags or {})},
+            run_config={"loggers": {"console": {}}},
+            raise_on_error=False,
+        )
+        if not result.success:
+            raise RunError(_why(result))
+
+
+def _is_model(key: dg.AssetKey) -> bool:
+    return key.path[0] in LAYERS
+
+
+def _listener(tell: Tell) -> dg.LoggerDefinition:
+    started: set[str] = set()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            meta = getattr(record, "dagster_meta", {})
+            step, event = meta.get("step_key") or "", meta.get("dagster_event")
+            if event is not None and event.event_type_value == "STEP_START":
+                started.add(step)
+                tell(step, "")
+            elif event is None and step in started:
+                tell(step, str(meta.get("orig_message", "")))
+
+    @dg.logger
+    def console(_: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("muster", level=logging.DEBUG)
+        logger.addHandler(Handler())
+        return logger
+
+    return console
+
+
+def _close_killed(instance: dg.DagsterInstance) -> None:
+    """Mark as failed what a killed command left as running: it would take a place in the queue."""
+    running = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(running):
+        pid = run.tags.get(_PID)
+        if pid is not None and not _is_alive(int(pid)):
+            instance.report_run_failed(run, f"Process {pid} ended before the run did.")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _why(result: dg.ExecuteInProcessResult) -> str:
+    """The first failure in words: a failure's own description, else the innermost error."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data is not None and data.user_failure_data.description:
+                return str(data.user_failure_data.description)
+            error = data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            return f"{event.step_key}: {error.message.strip() if error else event.message}"
+    failures = [event for event in result.all_events if event.is_failure]
+    return failures[0].message or "the run failed" if failures else "the run failed"

@@ -1,0 +1,169 @@
+"""Where Musterhouse's files are, and the environment that dbt and Dagster need.
+
+Paths and names only; nothing here opens a database or imports a heavy library.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+# The dbt project, the seeds and dagster.yaml are files of the repository, so Musterhouse is
+# installed editable and finds them beside this package.
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# The first day a landing file can be for. Partitions are counted from it; an earlier day lists
+# days nobody has in every partition picker, a later one hides files that are there.
+FIRST_DAY = date(2026, 1, 1)
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be used; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one Musterhouse home. Every path is absolute.
+
+    home      what Musterhouse keeps: archive, journal, ledger, warehouse, exports, published
+    landing   the folder feeds are dropped in
+    seeds     reference data that people review
+    project   the dbt project's folder
+    first_day the first day that has a partition
+    """
+
+    home: Path
+    landing: Path
+    seeds: Path
+    project: Path = REPOSITORY / "dbt"
+    first_day: date = FIRST_DAY
+
+    @classmethod
+    def from_environment(
+        cls,
+        environment: Mapping[str, str] | None = None,
+        *,
+        home: str | Path | None = None,
+        landing: str | Path | None = None,
+        seeds: str | Path | None = None,
+    ) -> Settings:
+        """Arguments first, then MUSTER_HOME, MUSTER_LANDING, MUSTER_SEEDS, then the defaults.
+
+        Raises SettingsError when MUSTER_FIRST_DAY is not a date or two folders overlap so that
+        one would be read as the other.
+        """
+        values = os.environ if environment is None else environment
+        settings = cls(
+            home=_absolute(home or values.get("MUSTER_HOME") or "home"),
+            landing=_absolute(landing or values.get("MUSTER_LANDING") or "landing"),
+            seeds=_absolute(seeds or values.get("MUSTER_SEEDS") or REPOSITORY / "seeds"),
+            first_day=_first_day(values.get("MUSTER_FIRST_DAY") or FIRST_DAY.isoformat()),
+        )
+        if settings.landing == settings.home or settings.home in settings.landing.parents:
+            raise SettingsError(
+                f"landing ({settings.landing}) lies inside home ({settings.home}), where "
+                "Musterhouse writes. Give the landing folder a place of its own: "
+                "--landing or MUSTER_LANDING."
+            )
+        return settings
+
+    @property
+    def warehouse(self) -> Path:
+        # The name is the catalogue's name in every query dbt compiles: keep it the same everywhere.
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def reference(self) -> Path:
+        return self.home / "reference"
+
+    @property
+    def ledger(self) -> Path:
+        return self.home / "ledger"
+
+    @property
+    def journal(self) -> Path:
+        return self.home / "journal"
+
+    @property
+    def exports(self) -> Path:
+        return self.home / "exports"
+
+    @property
+    def published(self) -> Path:
+        return self.home / "published"
+
+    @property
+    def lock(self) -> Path:
+        return self.home / "lock"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    @property
+    def dbt_target(self) -> Path:
+        return self.home / "dbt" / "target"
+
+    @property
+    def dbt_logs(self) -> Path:
+        return self.home / "dbt" / "logs"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make any dbt or Dagster process of this home behave the same."""
+        return {
+            "MUSTER_HOME": str(self.home),
+            "MUSTER_LANDING": str(self.landing),
+            "MUSTER_SEEDS": str(self.seeds),
+            "MUSTER_FIRST_DAY": self.first_day.isoformat(),
+            "MUSTER_WAREHOUSE": str(self.warehouse),
+            "DBT_PROJECT_DIR": str(self.project),
+            "DBT_PROFILES_DIR": str(self.project),
+            "DBT_TARGET_PATH": str(self.dbt_target),
+            "DBT_LOG_PATH": str(self.dbt_logs),
+            "DAGSTER_HOME": str(self.dagster_home),
+            "DO_NOT_TRACK": "1",
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "DAGSTER_DISABLE_TELEMETRY": "yes",
+        }
+
+    def create_home(self) -> None:
+        """Make the folders that every run needs, and give Dagster its instance settings."""
+        for folder in (self.home, self.dagster_home, self.dbt_target, self.dbt_logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        wanted = (REPOSITORY / "dagster.yaml").read_bytes()
+        instance = self.dagster_home / "dagster.yaml"
+        if not instance.exists() or instance.read_bytes() != wanted:
+            instance.write_bytes(wanted)
+
+
+@contextmanager
+def environment_of(settings: Settings) -> Iterator[None]:
+    """The process environment of this home, and the previous one afterwards."""
+    wanted = settings.environment()
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(path).expanduser().absolute()
+
+
+def _first_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"MUSTER_FIRST_DAY is {text!r}; it must be a date such as 2026-01-01."
+        ) from error

@@ -1,0 +1,236 @@
+"""How a home stands: what is loaded, what is quarantined, which periods are where.
+
+Reads the journal, the ledger and the publication, and imports nothing that takes time: a person
+asks this often.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from dagster_project.lib import lock, receiving
+from dagster_project.lib.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from invoicing.gate import Release
+    from invoicing.ledger import Document
+
+
+@dataclass(frozen=True)
+class FeedStatus:
+    """What is in force of one feed. `missing` are days between its first and last, per source."""
+
+    feed: str
+    first_day: str | None
+    last_day: str | None
+    files: int
+    rows: int
+    rows_quarantined: int
+    files_refused: int
+    missing: list[str]
+
+
+@dataclass(frozen=True)
+class PeriodStatus:
+    """One period of one distributor.
+
+    state   open (not over), draft (over, not closed), held (closing it was refused), issued
+    reasons why it is held
+    """
+
+    period: str
+    distributor_id: str
+    currency: str
+    state: str
+    number: str | None
+    amount: str
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
+class Status:
+    """`next` says what a person could do now, the most urgent first."""
+
+    home: str
+    feeds: list[FeedStatus]
+    periods: list[PeriodStatus]
+    pending_folders: int
+    ignored_folders: int
+    writing: str | None
+    next: list[str]
+
+
+def status(settings: Settings) -> Status:
+    """Raises JournalError or LedgerError when one of them cannot be read."""
+    from ingest.contracts import FEEDS
+
+    feeds = _feeds(settings)
+    periods = _periods(settings)
+    pending = receiving.pending(settings, FEEDS)
+    ignored = receiving.without_partition(settings, FEEDS)
+    seeds_changed = receiving.seeds_changed(settings)
+    return Status(
+        home=str(settings.home),
+        feeds=feeds,
+        periods=periods,
+        pending_folders=len(pending),
+        ignored_folders=len(ignored),
+        writing=lock.holder(settings.lock),
+        next=_next(settings, feeds, periods, len(pending), seeds_changed),
+    )
+
+
+def periods(settings: Settings, period: str | None = None) -> list[PeriodStatus]:
+    """The periods of all distributors, or one period of them."""
+    return [one for one in _periods(settings) if period in (None, one.period)]
+
+
+def published(settings: Settings) -> duckdb.DuckDBPyConnection | None:
+    """The publication, open for reading, None when nothing was published yet."""
+    import duckdb
+
+    path = settings.published / "current.duckdb"
+    if not path.exists():
+        return None
+    conn = duckdb.connect(str(path), read_only=True)
+    conn.execute("set timezone = 'UTC'")
+    return conn
+
+
+def _feeds(settings: Settings) -> list[FeedStatus]:
+    from ingest.contracts import FEEDS
+    from ingest.journal import Journal
+
+    state = Journal(settings.journal).state()
+    found = []
+    for feed in FEEDS:
+        entries = [entry for slot, entry in state.in_force.items() if slot.feed == feed]
+        days: dict[str, set[date]] = defaultdict(set)
+        for slot in state.in_force:
+            if slot.feed == feed:
+                days[slot.source].add(slot.snapshot_date)
+        every = sorted(set().union(*days.values()))
+        found.append(
+            FeedStatus(
+                feed=feed,
+                first_day=every[0].isoformat() if every else None,
+                last_day=every[-1].isoformat() if every else None,
+                files=len(entries),
+                rows=sum(entry.rows_accepted for entry in entries),
+                rows_quarantined=sum(entry.rows_quarantined for entry in entries),
+                files_refused=sum(
+                    len(files) for slot, files in state.refused.items() if slot.feed == feed
+                ),
+                missing=[
+                    f"{day.isoformat()} {source}"
+                    for source, there in sorted(days.items())
+                    for day in _between(every[0], every[-1])
+                    if day not in there
+                ],
+            )
+        )
+    return found
+
+
+def _between(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def _periods(settings: Settings) -> list[PeriodStatus]:
+    from invoicing.gate import records
+    from invoicing.ledger import Ledger
+
+    ledger = Ledger(settings.ledger)
+    found: dict[tuple[str, str, str], PeriodStatus] = {}
+    for draft in _drafts(settings):
+        found[draft.period, draft.distributor_id, draft.currency] = draft
+    for record in records(ledger):
+        if record.state == "held":
+            found[record.period, record.distributor_id, record.currency] = _held(record)
+    for document in ledger.documents():
+        found[document.period, document.distributor_id, document.currency] = _issued(document)
+    return [found[key] for key in sorted(found)]
+
+
+def _drafts(settings: Settings) -> list[PeriodStatus]:
+    conn = published(settings)
+    if conn is None:
+        return []
+    with conn:
+        rows: list[tuple[Any, ...]] = conn.execute(
+            """
+            select period, distributor_id, currency, is_complete, total_amount, minor_units
+            from billing.draft_invoices
+            order by period, distributor_id, currency
+            """
+        ).fetchall()
+    return [
+        PeriodStatus(
+            period=period,
+            distributor_id=distributor_id,
+            currency=currency,
+            state="draft" if is_complete else "open",
+            number=None,
+            amount=f"{amount:.{minor_units}f}",
+            reasons=[],
+        )
+        for period, distributor_id, currency, is_complete, amount, minor_units in rows
+    ]
+
+
+def _held(record: Release) -> PeriodStatus:
+    return PeriodStatus(
+        record.period,
+        record.distributor_id,
+        record.currency,
+        "held",
+        None,
+        record.total_amount,
+        list(record.reasons),
+    )
+
+
+def _issued(document: Document) -> PeriodStatus:
+    return PeriodStatus(
+        document.period,
+        document.distributor_id,
+        document.currency,
+        "issued",
+        document.number,
+        str(document.content["totals"]["amount"]),
+        [],
+    )
+
+
+def _next(
+    settings: Settings,
+    feeds: list[FeedStatus],
+    periods: list[PeriodStatus],
+    pending: int,
+    seeds_changed: bool,
+) -> list[str]:
+    steps: list[str] = []
+    if pending:
+        steps.append(f"{pending} folders of {settings.landing} are new or changed: `muster load`.")
+    elif seeds_changed and any(feed.files for feed in feeds):
+        steps.append("Reference data changed: `muster load`.")
+    held = sorted({one.period for one in periods if one.state == "held"})
+    for period in held:
+        steps.append(
+            f"{period} has holds: correct the data or decide in {settings.seeds}/waivers.csv, "
+            f"then `muster close {period}`."
+        )
+    ready = sorted({one.period for one in periods if one.state == "draft"} - set(held))
+    if ready:
+        steps.append(f"{ready[0]} is over and not closed: `muster close {ready[0]}`.")
+    if not steps and not any(feed.files for feed in feeds):
+        steps.append(
+            f"Nothing is loaded. Put landing files into {settings.landing} and run `muster load`, "
+            "or see it work with `muster demo`."
+        )
+    return steps

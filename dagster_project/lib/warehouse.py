@@ -1,0 +1,124 @@
+"""The writer's connection to the warehouse, and what its models were built from.
+
+Opening, creating and stamping the file; what is in its tables is ingest's, dbt's and invoicing's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+from dagster_project.lib import dbt
+from dagster_project.lib.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the models are a function of: file versions and seeds, ledger, and the SQL itself."""
+
+    version_set_sha256: str
+    ledger_sha256: str
+    models_sha256: str
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, open for writing, with the raw schema; made when it is not there.
+
+    Raises ingest.load.WarehouseError when the file cannot be opened.
+    """
+    from ingest.load import open_warehouse
+
+    settings.create_home()
+    conn = open_warehouse(settings.warehouse)
+    try:
+        yield conn
+    finally:
+        conn.close()
+
+
+def bring_up_to_date(
+    conn: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[int, int, str], None]
+) -> None:
+    """Make raw, reference and ledger tables what archive, journal and ledger say.
+
+    Costs little when they are, and makes good whatever a crash or a lost warehouse left undone.
+    """
+    from ingest.intake import synchronise
+    from ingest.reference import load_reference, materialise
+    from invoicing.ledger import Ledger
+
+    materialise(settings.home)
+    load_reference(conn, settings.home)
+    synchronise(conn, settings.home, progress)
+    Ledger(settings.ledger).load_into(conn)
+
+
+def inputs(conn: duckdb.DuckDBPyConnection, settings: Settings) -> Inputs:
+    """What a build made now would be a function of. The ledger must have been loaded."""
+    version_set = conn.execute("select sha256 from raw.version_set").fetchall()
+    documents = conn.execute(
+        "select distributor_id, sequence, content_sha256 from ledger.documents order by all"
+    ).fetchall()
+    return Inputs(
+        version_set_sha256=version_set[0][0] if version_set else "",
+        ledger_sha256=hashlib.sha256(repr(documents).encode()).hexdigest(),
+        models_sha256=dbt.models_sha256(settings),
+    )
+
+
+def built_from(conn: duckdb.DuckDBPyConnection) -> Inputs | None:
+    """What the models now in the warehouse were all built and tested from, None when unknown."""
+    conn.execute(_STAMP)
+    rows = conn.execute("select * from house.built_from").fetchall()
+    return Inputs(*rows[0]) if rows else None
+
+
+def stamp(conn: duckdb.DuckDBPyConnection, what: Inputs | None) -> None:
+    """Record that every model was built and tested from `what`; None before a build begins."""
+    conn.execute(_STAMP)
+    conn.begin()
+    conn.execute("delete from house.built_from")
+    if what is not None:
+        conn.execute("insert into house.built_from values (?, ?, ?)", astuple(what))
+    conn.commit()
+
+
+_STAMP = """
+    create schema if not exists house;
+    create table if not exists house.built_from (
+        version_set_sha256 varchar, ledger_sha256 varchar, models_sha256 varchar
+    )
+"""
+
+
+def is_current(settings: Settings) -> bool:
+    """Whether the models are built and tested from the very inputs in force."""
+    from invoicing.ledger import Ledger
+
+    if not settings.warehouse.exists():
+        return False
+    with connect(settings) as conn:
+        Ledger(settings.ledger).load_into(conn)
+        return built_from(conn) == inputs(conn, settings)
+
+
+def row_counts(conn: duckdb.DuckDBPyConnection, schemas: tuple[str, ...]) -> dict[str, int]:
+    """Rows of every table of `schemas`, by `schema.table`. Exact, and read from metadata."""
+    tables = conn.execute(
+        "select schema_name, table_name from duckdb_tables() "
+        "where database_name = current_database() and list_contains(?, schema_name) order by all",
+        [list(schemas)],
+    ).fetchall()
+    return {
+        f"{schema}.{table}": conn.execute(f'select count(*) from "{schema}"."{table}"').fetchall()[
+            0
+        ][0]
+        for schema, table in tables
+    }
