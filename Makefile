@@ -1,0 +1,36 @@
+PYTHON ?= python3
+BIN := .venv/bin
+export DO_NOT_TRACK := 1
+
+.PHONY: demo test lint format lock clean
+
+demo: .venv/installed  ## simulate two months, close them, show the invoices
+	$(BIN)/muster demo
+
+test: .venv/installed  ## every test that decides whether a change may land
+	$(BIN)/pytest
+
+lint: .venv/installed  ## style, types, import rules, SQL format, dbt parse without warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfmt --check dbt
+	$(BIN)/dbt --warn-error parse --project-dir $(CURDIR)/dbt --profiles-dir $(CURDIR)/dbt --target-path $(CURDIR)/.venv/dbt --log-path $(CURDIR)/.venv/dbt
+
+format: .venv/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfmt dbt
+
+lock: .venv/installed  ## after a change of dependencies in pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --output-file requirements.lock pyproject.toml
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+clean:
+	rm -rf .venv demo

@@ -1,0 +1,184 @@
+"""Publishing: readers see the old or the new marts, whole, and a failure changes nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from dagster_project.lib import publish, warehouse
+from dagster_project.lib.publish import PublishError
+from dagster_project.lib.settings import Settings
+
+# A reader in a process of its own: DuckDB shares a file that one process opens twice.
+_READ = """
+import json, sys, duckdb
+conn = duckdb.connect(sys.argv[1], read_only=True)
+print(json.dumps(conn.execute(sys.argv[2]).fetchall(), default=int), flush=True)
+sys.stdin.readline()
+print(json.dumps(conn.execute(sys.argv[2]).fetchall(), default=int), flush=True)
+"""
+_TOTAL = "select sum(units) from activity.usage_by_customer"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", landing=tmp_path / "landing", seeds=tmp_path / "seeds")
+
+
+def _build(settings: Settings, units: int, *, rows: int = 3, backwards: bool = False) -> None:
+    """A warehouse whose marts are built: `rows` customers with `units` each."""
+    with warehouse.connect(settings) as conn:
+        for schema in (*publish.SCHEMAS, "ledger", "intermediate"):
+            conn.execute(f"create schema if not exists {schema}")
+        conn.execute("create or replace table raw.version_set as select ? as sha256", [str(units)])
+        conn.execute(
+            "create or replace table ledger.documents "
+            "(distributor_id varchar, sequence bigint, content_sha256 varchar)"
+        )
+        conn.execute("create or replace table intermediate.not_for_readers as select 1 as x")
+        conn.execute(
+            "create or replace table activity.usage_by_customer as "
+            "select 'C' || i as customer_id, ?::bigint as units, [i, i + 1] as days "
+            f"from range(?) as t(i) order by i {'desc' if backwards else ''}",
+            [units, rows],
+        )
+        conn.execute("create or replace view quality.all_good as select true as is_good")
+        conn.execute("comment on table activity.usage_by_customer is 'Units; it''s a count.'")
+        conn.execute("comment on column activity.usage_by_customer.units is 'How many.'")
+        conn.execute(
+            "create or replace macro activity.more_than(least) as table "
+            "select * from activity.usage_by_customer where units > least"
+        )
+        warehouse.stamp(conn, warehouse.inputs(conn, settings))
+
+
+def _ask(settings: Settings, query: str) -> list[tuple[object, ...]]:
+    path = settings.published / publish.CURRENT
+    reader = subprocess.run(
+        [sys.executable, "-c", _READ, str(path), query],
+        input="\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [tuple(row) for row in json.loads(reader.stdout.splitlines()[0])]
+
+
+def _everything(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_readers_get_marts_with_comments_and_functions(settings: Settings) -> None:
+    _build(settings, 7)
+    done = publish.publish(settings, "run1")
+    assert done.is_new
+    assert [(mart.schema, mart.table, mart.rows) for mart in done.marts] == [
+        ("activity", "usage_by_customer", 3),
+        ("quality", "all_good", 1),
+    ]
+    assert _ask(settings, "select count(*) from activity.more_than(6)") == [(3,)]
+    assert _ask(settings, "select comment from duckdb_tables() where comment is not null") == [
+        ("Units; it's a count.",)
+    ]
+    assert _ask(settings, "select comment from duckdb_columns() where comment is not null") == [
+        ("How many.",)
+    ]
+    assert _ask(settings, "select distinct schema_name from duckdb_tables() order by 1") == [
+        ("activity",),
+        ("quality",),
+    ]
+    assert (settings.published / publish.CURRENT).stat().st_mode & 0o222 == 0
+
+
+def test_an_old_reader_keeps_working_and_a_new_one_sees_the_new(settings: Settings) -> None:
+    _build(settings, 1)
+    publish.publish(settings, "run1")
+    path = str(settings.published / publish.CURRENT)
+    with subprocess.Popen(
+        [sys.executable, "-c", _READ, path, _TOTAL],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "[[3]]\n"
+        _build(settings, 10)
+        publish.publish(settings, "run2")
+        answer, _ = reader.communicate("\n")
+        assert answer == "[[3]]\n"
+    assert _ask(settings, _TOTAL) == [(30,)]
+    mart = settings.published / "marts" / "activity.usage_by_customer.parquet"
+    assert duckdb.execute(f"select sum(units) from '{mart}'").fetchall() == [(30,)]
+
+
+def test_a_failed_publication_leaves_the_last(settings: Settings) -> None:
+    _build(settings, 1)
+    publish.publish(settings, "run1")
+    before = _everything(settings.published)
+
+    # Built from other files than are in force now.
+    with warehouse.connect(settings) as conn:
+        conn.execute("update raw.version_set set sha256 = 'newer'")
+    with pytest.raises(PublishError, match="the last publication stays"):
+        publish.publish(settings, "run2")
+    assert _everything(settings.published) == before
+
+    # Broken halfway: a view over a table that went.
+    _build(settings, 2)
+    with warehouse.connect(settings) as conn:
+        conn.execute("create table quality.gone as select 1 as x")
+        conn.execute("create view quality.broken as select x from quality.gone")
+        conn.execute("drop table quality.gone")
+    with pytest.raises(duckdb.Error):
+        publish.publish(settings, "run3")
+    assert _ask(settings, _TOTAL) == [(3,)]
+    after = _everything(settings.published)
+    assert {name: after[name] for name in before} == before
+
+    # And what that left behind does not stand in the way.
+    with warehouse.connect(settings) as conn:
+        conn.execute("drop view quality.broken")
+    publish.publish(settings, "run3")
+    assert _ask(settings, _TOTAL) == [(6,)]
+
+
+def test_the_same_is_not_published_twice(settings: Settings) -> None:
+    _build(settings, 1)
+    publish.publish(settings, "run1")
+    before = _everything(settings.published)
+    assert not publish.publish(settings, "run2").is_new
+    assert _everything(settings.published) == before
+    assert publish.publish(settings, "run3", again=True).is_new
+    assert _everything(settings.published).keys() != before.keys()
+
+
+def test_the_last_versions_are_kept(settings: Settings) -> None:
+    for number in range(1, 6):
+        _build(settings, number)
+        publish.publish(settings, f"run{number}")
+    kept = ["run3", "run4", "run5"]
+    published = settings.published
+    assert sorted(p.name for p in published.glob("warehouse-*")) == [
+        f"warehouse-{run}.duckdb" for run in kept
+    ]
+    assert sorted(p.name for p in published.glob("marts-*")) == [f"marts-{run}" for run in kept]
+    assert (published / "marts").resolve().name == "marts-run5"
+
+
+def test_equal_marts_have_equal_bytes(settings: Settings, tmp_path: Path) -> None:
+    """Whatever order the rows were built in; enough rows for several row groups and threads."""
+    other = Settings(home=tmp_path / "other", landing=settings.landing, seeds=settings.seeds)
+    _build(settings, 1, rows=300_000)
+    _build(other, 1, rows=300_000, backwards=True)
+    first, second = publish.publish(settings, "run1"), publish.publish(other, "run2")
+    assert first.marts == second.marts
+    assert (settings.published / "marts" / publish.MANIFEST).read_bytes() == (
+        other.published / "marts" / publish.MANIFEST
+    ).read_bytes()

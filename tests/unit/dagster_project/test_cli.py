@@ -1,0 +1,64 @@
+"""The command line: quick where nothing is run, and never a traceback."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dagster_project import cli
+
+Run: TypeAlias = Callable[..., Result]
+
+_HEAVY = ("dagster", "dbt", "polars", "duckdb", "great_expectations", "pandas", "rich")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def invoke(*arguments: str) -> Result:
+        home, landing = str(tmp_path / "home"), str(tmp_path / "landing")
+        return CliRunner().invoke(cli.main, ["--home", home, "--landing", landing, *arguments])
+
+    return invoke
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom dagster_project.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print(sorted(set(sys.modules) & set({_HEAVY!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_status_of_nothing_says_what_to_do(run: Run, tmp_path: Path) -> None:
+    result = run("status")
+    assert result.exit_code == 0
+    assert "muster demo" in result.output
+    # Looking creates nothing.
+    assert not (tmp_path / "home").exists()
+    found = json.loads(run("status", "--json").output)
+    assert [feed["files"] for feed in found["feeds"]] == [0] * 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["load"], "There is nothing to load"),
+        (["close", "January"], "not a period such as 2026-01"),
+        (["close", "2025-12"], "before the first day"),
+        (["sql", "select 1"], "Nothing is published yet"),
+        (["explain", "ALPENLAND-000001", "1"], "No document has the number"),
+        (["rebuild"], "no journal"),
+    ],
+)
+def test_a_failure_is_a_sentence(run: Run, arguments: list[str], reason: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert reason in result.output
+    assert "Traceback" not in result.output

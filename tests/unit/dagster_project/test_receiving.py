@@ -1,0 +1,70 @@
+"""What of the landing folder is new since it was last received."""
+
+import os
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dagster_project.lib import receiving
+from dagster_project.lib.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", landing=tmp_path / "landing", seeds=tmp_path / "seeds")
+
+
+def _land(settings: Settings, feed: str, day: str, text: str = "x") -> Path:
+    path = settings.landing / feed / day / "eu-central.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def _days(settings: Settings) -> list[str]:
+    return [f"{feed}/{day}" for feed, day in sorted(receiving.pending(settings, ["usage"]))]
+
+
+def test_received_folders_are_not_pending(settings: Settings) -> None:
+    assert _days(settings) == []
+    _land(settings, "usage", "2026-01-02")
+    _land(settings, "usage", "2026-01-03")
+    _land(settings, "heartbeat", "2026-01-03")
+    assert _days(settings) == ["usage/2026-01-02", "usage/2026-01-03"]
+    receiving.mark_received(settings, receiving.pending(settings, ["usage"]))
+    assert _days(settings) == []
+
+
+def test_any_change_makes_a_folder_pending(settings: Settings) -> None:
+    path = _land(settings, "usage", "2026-01-02", "old")
+    receiving.mark_received(settings, receiving.pending(settings, ["usage"]))
+    stat = path.stat()
+    # Same size, and the modification time set back: the change time still tells.
+    path.write_text("new")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert _days(settings) == ["usage/2026-01-02"]
+    receiving.mark_received(settings, receiving.pending(settings, ["usage"]))
+    (path.parent / "eu-central.csv.retracted.json").write_text("{}")
+    assert _days(settings) == ["usage/2026-01-02"]
+
+
+def test_a_lost_record_means_everything_again(settings: Settings) -> None:
+    _land(settings, "usage", "2026-01-02")
+    receiving.mark_received(settings, receiving.pending(settings, ["usage"]))
+    (settings.dagster_home / "received.json").write_text("{ torn")
+    assert _days(settings) == ["usage/2026-01-02"]
+
+
+def test_days_without_a_partition_are_named_not_pending(settings: Settings) -> None:
+    # Two days ahead, as midnight may pass during the test.
+    ahead = datetime.now(UTC).date() + timedelta(days=2)
+    _land(settings, "usage", "2025-12-31")
+    _land(settings, "usage", "not-a-date")
+    _land(settings, "usage", ahead.isoformat())
+    assert _days(settings) == []
+    assert receiving.without_partition(settings, ["usage"]) == [
+        "usage/2025-12-31",
+        f"usage/{ahead}",
+    ]
+    assert settings.first_day == date(2026, 1, 1)

@@ -1,0 +1,63 @@
+"""Settings: where things are, whatever the working directory and the environment."""
+
+import os
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from dagster_project.lib.settings import (
+    REPOSITORY,
+    Settings,
+    SettingsError,
+    environment_of,
+)
+
+
+def test_every_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_environment({})
+    assert settings.home == tmp_path / "home"
+    assert settings.landing == tmp_path / "landing"
+    assert settings.seeds == REPOSITORY / "seeds"
+    assert settings.project == REPOSITORY / "dbt"
+    assert settings.first_day == date(2026, 1, 1)
+
+
+def test_an_argument_wins_over_the_environment(tmp_path: Path) -> None:
+    environment = {"MUSTER_HOME": "/elsewhere/home", "MUSTER_LANDING": "/elsewhere/landing"}
+    settings = Settings.from_environment(environment, home=tmp_path)
+    assert settings.home == tmp_path
+    assert settings.landing == Path("/elsewhere/landing")
+
+
+def test_what_cannot_be_used_is_named() -> None:
+    with pytest.raises(SettingsError, match="MUSTER_FIRST_DAY is 'soon'"):
+        Settings.from_environment({"MUSTER_FIRST_DAY": "soon"})
+    with pytest.raises(SettingsError, match="lies inside home"):
+        Settings.from_environment({"MUSTER_HOME": "/h", "MUSTER_LANDING": "/h/landing"})
+
+
+def test_the_environment_of_a_home_is_complete_and_temporary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSTER_WAREHOUSE", "/before")
+    monkeypatch.delenv("DO_NOT_TRACK", raising=False)
+    settings = Settings(home=tmp_path, landing=tmp_path, seeds=tmp_path)
+    with environment_of(settings):
+        assert os.environ["MUSTER_WAREHOUSE"] == str(tmp_path / "warehouse.duckdb")
+        assert os.environ["DO_NOT_TRACK"] == "1"
+        # A process that starts from it finds the same home.
+        assert Settings.from_environment({**os.environ, "MUSTER_LANDING": "/landing"}).home == (
+            tmp_path
+        )
+    assert os.environ["MUSTER_WAREHOUSE"] == "/before"
+    assert "DO_NOT_TRACK" not in os.environ
+
+
+def test_a_new_home_has_telemetry_and_pop_ups_off(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", landing=tmp_path, seeds=tmp_path)
+    settings.create_home()
+    instance = (settings.dagster_home / "dagster.yaml").read_text()
+    assert "telemetry:\n  enabled: false" in instance
+    assert "nux:\n  enabled: false" in instance
