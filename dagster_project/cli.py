@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from invoicing.explain import Explanation, Unit
 
 ALL_ISSUED, FAILED, HELD = 0, 1, 3
+
+# More lines than this of one kind say less.
+_LISTED = 10
 
 _OWN_PACKAGES = ("dagster_project", "ingest", "invoicing")
 
@@ -272,7 +276,8 @@ def sql(settings: Settings, query: str, as_csv: bool) -> None:
 def rebuild(settings: Settings) -> None:
     """Make warehouse, exports and publication again from archive, journal and ledger.
 
-    Removes nothing a person made: only the warehouse file, which holds no truth of its own.
+    Removes nothing a person made: only the warehouse, which holds no truth of its own, and that
+    only when the new one is complete.
     """
     from invoicing.ledger import Ledger
 
@@ -282,10 +287,8 @@ def rebuild(settings: Settings) -> None:
                 f"{settings.home} has no journal, so there is nothing to rebuild from. "
                 "Restore archive, journal and ledger from their backup, or run `muster load`."
             )
-        for name in ("warehouse.duckdb", "warehouse.duckdb.wal"):
-            (settings.home / name).unlink(missing_ok=True)
         issued = sorted({document.period for document in Ledger(settings.ledger).documents()})
-        with _working(settings, "rebuild") as open_runner:
+        with _set_aside(settings.warehouse), _working(settings, "rebuild") as open_runner:
             open_runner().rebuild(issued)
     click.echo(f"Rebuilt. {len(issued)} issued periods were rendered again to {settings.exports}.")
     _tell_feeds(settings)
@@ -298,7 +301,7 @@ def ui(settings: Settings, port: int) -> None:
     """Open Dagster's UI of this home on 127.0.0.1, with schedules and the landing sensor on."""
     settings.create_home()
     os.environ.update(settings.environment())
-    arguments = ["-m", "dagster_dg_cli", "dev", "--host", "127.0.0.1", "--port", str(port)]
+    arguments = ["-m", "dagster_dg_cli.cli", "dev", "--host", "127.0.0.1", "--port", str(port)]
     arguments += ["--module-name", "dagster_project.definitions"]
     os.execv(sys.executable, [sys.executable, *arguments])
 
@@ -324,6 +327,26 @@ def _working(settings: Settings, command: str) -> Iterator[Callable[[], Runner]]
             return Runner.open(settings, tell)
 
         yield open_runner
+
+
+@contextmanager
+def _set_aside(warehouse: Path) -> Iterator[None]:
+    """The warehouse is not there while the body runs; it comes back when that fails."""
+    files = [warehouse, warehouse.with_name(f"{warehouse.name}.wal")]
+    aside = [path.with_name(f"{path.name}.before") for path in files]
+    for path, other in zip(files, aside, strict=True):
+        if path.exists():
+            path.replace(other)
+    try:
+        yield
+    except BaseException:
+        for path, other in zip(files, aside, strict=True):
+            path.unlink(missing_ok=True)
+            if other.exists():
+                other.replace(path)
+        raise
+    for other in aside:
+        other.unlink(missing_ok=True)
 
 
 def _load(settings: Settings, open_runner: Callable[[], Runner]) -> bool:
@@ -460,18 +483,17 @@ def _progress() -> Iterator[Any]:
 
 
 def _step_in_words(step: str) -> str:
-    return (
-        step.replace("__", "/").replace("_", " ") if "__" not in step else step.replace("__", "/")
-    )
+    """`raw__portal_usage` is the asset raw/portal_usage; a step without a key is just words."""
+    return step.replace("__", "/") if "__" in step else step.replace("_", " ")
 
 
 def _tell_feeds(settings: Settings) -> None:
     from dagster_project.lib.status import status as find
 
-    feeds = find(settings).feeds
+    found = find(settings)
     _print_table(
         "Feeds",
-        ("feed", "from", "to", "files", "rows", "quarantined", "refused files", "missing"),
+        ("feed", "from", "to", "files", "rows", "quarantined", "refused", "missing"),
         [
             (
                 feed.feed,
@@ -480,12 +502,16 @@ def _tell_feeds(settings: Settings) -> None:
                 feed.files,
                 feed.rows,
                 feed.rows_quarantined or None,
-                feed.files_refused or None,
+                len(feed.refused) or None,
                 _shortened(feed.missing),
             )
-            for feed in feeds
+            for feed in found.feeds
         ],
     )
+    for refused in [text for feed in found.feeds for text in feed.refused][:_LISTED]:
+        click.echo(f"Refused: {refused}")
+    for unrecognised in found.unrecognised[:_LISTED]:
+        click.echo(f"Not a delivery: {unrecognised}")
 
 
 def _shortened(texts: Sequence[str], shown: int = 3) -> str:
@@ -530,7 +556,7 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
                     f"{line['partner_id']} {line['partner_name']}",
                     line["product_name"],
                     line["quantity"],
-                    "graduated" if line["unit_price"] is None else f"{line['unit_price']:f}",
+                    _price(line["unit_price"], one["minor_units"]),
                     _money(line["amount"], one["minor_units"]),
                 )
                 for line in one["lines"]
@@ -545,7 +571,13 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
         click.echo("No distributor has a draft of this period.")
 
 
-def _money(amount: Any, minor_units: int) -> str:
+def _price(price: Decimal | None, minor_units: int) -> str:
+    from invoicing.canonical import price_text
+
+    return "graduated" if price is None else price_text(price, minor_units)
+
+
+def _money(amount: Decimal, minor_units: int) -> str:
     return f"{amount:,.{minor_units}f}"
 
 

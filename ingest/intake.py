@@ -472,11 +472,8 @@ class _Intake:
         whenever that settles an earlier refusal; an untouched folder adds nothing."""
         latest = self.state.latest.get(delivery.file_name)
         is_repeat = latest is not None and latest.kind is Kind.UNCHANGED
-        standing = {refusal.file_name: refusal for refusal in refusals}
-        settles = any(
-            name not in standing or not standing[name].is_noted_as(noted)
-            for name, noted in self.state.refused.get(slot, {}).items()
-        )
+        standing = {refusal.file_name for refusal in refusals}
+        settles = bool(self.state.refused.get(slot, {}).keys() - standing)
         entry = Entry(
             kind=Kind.UNCHANGED,
             file_name=delivery.file_name,

@@ -96,7 +96,7 @@ def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
         conn.execute("SET TimeZone = 'UTC'")
         create_schema(conn)
     except duckdb.Error as error:
-        if "lock" in str(error):
+        if "Could not set lock" in str(error):
             raise WarehouseError(f"{path} is in use by another process: {error}") from error
         raise WarehouseError(
             f"{path} cannot be opened: {error}. Nothing is lost with it: move it away and rebuild "

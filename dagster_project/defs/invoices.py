@@ -151,7 +151,7 @@ def _documents(settings: Settings) -> dg.AssetsDefinition:
                 },
                 "invoices": dg.MetadataValue.md(_invoices(issued)),
                 "units per product": dg.MetadataValue.md(
-                    charts.bars("Units per product", _units_per_product(issued))
+                    charts.bars("product", "units", _units_per_product(issued))
                 ),
             }
         )

@@ -57,6 +57,8 @@ def progress(log: dg.DagsterLogManager) -> Callable[[int, int, str], None]:
 @contextmanager
 def told_in_words() -> Iterator[None]:
     """Turn an error that a person can act on into a failure that shows just its words."""
+    import duckdb
+
     from dagster_project.lib.dbt import DbtError
     from dagster_project.lib.publish import PublishError
     from ingest.archive import ArchiveError
@@ -80,5 +82,8 @@ def told_in_words() -> Iterator[None]:
         ReferenceError,
         StaleDraftError,
         WarehouseError,
+        # A full disk or too little memory; everything else DuckDB says is ours to mend.
+        duckdb.IOException,
+        duckdb.OutOfMemoryException,
     ) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error

@@ -1,16 +1,15 @@
-"""Small pictures and tables for the places where a person looks: Markdown for the Dagster UI.
+"""Small tables and bars for the places where a person looks: Markdown for the Dagster UI.
 
 Drawing only; the numbers come from elsewhere.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from html import escape
 
-_BAR_HEIGHT, _LABEL_WIDTH, _BAR_WIDTH, _VALUE_WIDTH = 18, 190, 300, 110
-_COLOUR = "#4f43dd"
+_BAR_WIDTH = 20  # characters
+# A full block is U+2588; U+2589 to U+258F are seven eighths down to one.
+_EIGHTHS = ("", *(chr(0x2590 - eighths) for eighths in range(1, 8)))
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -29,29 +28,19 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
-def bars(title: str, values: Mapping[str, int | float]) -> str:
-    """A Markdown image of horizontal bars, one per value, in the order given."""
-    largest = max([1.0, *(float(value) for value in values.values())])
-    height = _BAR_HEIGHT * len(values) + 24
-    width = _LABEL_WIDTH + _BAR_WIDTH + _VALUE_WIDTH
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        'font-family="sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<text x="4" y="15" font-weight="bold">{escape(title)}</text>',
-    ]
-    for index, (label, value) in enumerate(values.items()):
-        top = 24 + index * _BAR_HEIGHT
-        length = _BAR_WIDTH * float(value) / largest
-        parts += [
-            f'<text x="4" y="{top + 13}">{escape(label[:28])}</text>',
-            f'<rect x="{_LABEL_WIDTH}" y="{top + 3}" width="{length:.1f}" '
-            f'height="{_BAR_HEIGHT - 5}" fill="{_COLOUR}"/>',
-            f'<text x="{_LABEL_WIDTH + length + 6:.1f}" y="{top + 13}">{value:,}</text>',
-        ]
-    parts.append("</svg>")
-    encoded = base64.b64encode("".join(parts).encode()).decode()
-    return f"![{escape(title)}](data:image/svg+xml;base64,{encoded})"
+def bars(label: str, unit: str, values: Mapping[str, int]) -> str:
+    """A Markdown table with a bar beside each value, in the order given.
+
+    Drawn with block characters, which are short: the UI hides long values behind a link.
+    """
+    largest = max([1, *values.values()])
+    rows = [(name, value, _bar(value / largest)) for name, value in values.items()]
+    return table([label, unit, ""], rows)
+
+
+def _bar(share: float) -> str:
+    eighths = round(share * _BAR_WIDTH * 8)
+    return "\u2588" * (eighths // 8) + _EIGHTHS[eighths % 8]
 
 
 def _cell(value: object) -> str:

@@ -160,6 +160,7 @@ def _why(result: dg.ExecuteInProcessResult) -> str:
             error = data.error
             while error is not None and error.cause is not None:
                 error = error.cause
-            return f"{event.step_key}: {error.message.strip() if error else event.message}"
+            step = (event.step_key or "").replace("__", "/")
+            return f"{step}: {error.message.strip() if error else event.message}"
     failures = [event for event in result.all_events if event.is_failure]
     return failures[0].message or "the run failed" if failures else "the run failed"

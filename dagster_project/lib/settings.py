@@ -5,6 +5,7 @@ Paths and names only; nothing here opens a database or imports a heavy library.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,15 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # The first day a landing file can be for. Partitions are counted from it; an earlier day lists
 # days nobody has in every partition picker, a later one hides files that are there.
 FIRST_DAY = date(2026, 1, 1)
+
+
+_HISTORY = """
+event_log_storage:
+  module: dagster_project.lib.history
+  class: RunHistory
+  config:
+    base_dir: {folder}
+"""
 
 
 class SettingsError(ValueError):
@@ -134,10 +144,13 @@ class Settings:
         """Make the folders that every run needs, and give Dagster its instance settings."""
         for folder in (self.home, self.dagster_home, self.dbt_target, self.dbt_logs):
             folder.mkdir(parents=True, exist_ok=True)
-        wanted = (REPOSITORY / "dagster.yaml").read_bytes()
+        wanted = (REPOSITORY / "dagster.yaml").read_text(encoding="utf-8") + _HISTORY.format(
+            # A JSON string is a YAML string too, whatever the folder is called.
+            folder=json.dumps(str(self.dagster_home / "history" / "runs"))
+        )
         instance = self.dagster_home / "dagster.yaml"
-        if not instance.exists() or instance.read_bytes() != wanted:
-            instance.write_bytes(wanted)
+        if not instance.exists() or instance.read_text(encoding="utf-8") != wanted:
+            instance.write_text(wanted, encoding="utf-8")
 
 
 @contextmanager

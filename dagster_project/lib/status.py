@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FeedStatus:
-    """What is in force of one feed. `missing` are days between its first and last, per source."""
+    """What is in force of one feed.
+
+    refused files refused whole, with the reason, that no good delivery has followed
+    missing days between the feed's first and last that a source has nothing for
+    """
 
     feed: str
     first_day: str | None
@@ -31,7 +35,7 @@ class FeedStatus:
     files: int
     rows: int
     rows_quarantined: int
-    files_refused: int
+    refused: list[str]
     missing: list[str]
 
 
@@ -61,6 +65,7 @@ class Status:
     periods: list[PeriodStatus]
     pending_folders: int
     ignored_folders: int
+    unrecognised: list[str]
     writing: str | None
     next: list[str]
 
@@ -80,6 +85,7 @@ def status(settings: Settings) -> Status:
         periods=periods,
         pending_folders=len(pending),
         ignored_folders=len(ignored),
+        unrecognised=_unrecognised(settings),
         writing=lock.holder(settings.lock),
         next=_next(settings, feeds, periods, len(pending), seeds_changed),
     )
@@ -123,9 +129,12 @@ def _feeds(settings: Settings) -> list[FeedStatus]:
                 files=len(entries),
                 rows=sum(entry.rows_accepted for entry in entries),
                 rows_quarantined=sum(entry.rows_quarantined for entry in entries),
-                files_refused=sum(
-                    len(files) for slot, files in state.refused.items() if slot.feed == feed
-                ),
+                refused=[
+                    f"{entry.file_name}: {entry.detail or entry.reason}"
+                    for slot, files in sorted(state.refused.items())
+                    if slot.feed == feed
+                    for entry in files.values()
+                ],
                 missing=[
                     f"{day.isoformat()} {source}"
                     for source, there in sorted(days.items())
@@ -135,6 +144,16 @@ def _feeds(settings: Settings) -> list[FeedStatus]:
             )
         )
     return found
+
+
+def _unrecognised(settings: Settings) -> list[str]:
+    from ingest.landing import find
+
+    try:
+        found = find(settings.landing)
+    except FileNotFoundError:
+        return []
+    return [f"{one.file_name}: {one.why}" for one in found.unrecognised]
 
 
 def _between(first: date, last: date) -> list[date]:

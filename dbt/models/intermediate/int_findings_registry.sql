@@ -169,6 +169,18 @@ with
             and {{ days_between("licences.starts_on", "periods.cutoff_on") }} > periods.trial_days
     ),
 
+    {# A licence whose row changed during the period was bought once: its last row says how much. #}
+    term_licences as (
+        select *
+        from licences
+        where licence_type = 'term' and quantity is not null and serial_number is null
+        qualify
+            row_number() over (
+                partition by period, distributor_id, customer_id, product_code, licence_id order by in_effect_to desc
+            )
+            = 1
+    ),
+
     term_overuse as (
         select
             'term_overuse' as kind,
@@ -185,7 +197,7 @@ with
             'licences snapshot and roster' as evidence,
             'Have the customer buy the missing quantity.' as action,
             cast(null as varchar) as discrepancy_id
-        from licences
+        from term_licences as licences
         inner join
             customers
             on licences.period = customers.period
@@ -202,7 +214,6 @@ with
             on licences.period = list_prices.period
             and licences.distributor_id = list_prices.distributor_id
             and licences.product_code = list_prices.product_code
-        where licences.licence_type = 'term' and licences.quantity is not null and licences.serial_number is null
         group by licences.period, licences.distributor_id, licences.customer_id, licences.product_code
         having any_value(active_by_product.units) > sum(licences.quantity)
     ),

@@ -131,6 +131,9 @@ def test_a_killed_intake_is_made_good_by_the_next(tmp_path: Path, kill: str) -> 
     )
     assert killed.returncode == -signal.SIGKILL
     site.reopen()
+    # The tables never hold what the journal does not vouch for.
+    journalled = {(entry.sha256,) for entry in site.journal()}
+    assert set(site.query("SELECT sha256 FROM raw.files")) <= journalled
     site.receive()
     assert site.tables() == expected
     assert sorted(site.kinds()) == ["accepted"] * 5 + ["retracted"]

@@ -11,7 +11,7 @@
 with
     activity as (select * from {{ ref("device_activity").include(database=false) }}),
 
-    products as (select * from {{ ref("stg_products").include(database=false) }}),
+    products as (select * from {{ ref("products").include(database=false) }}),
 
     masked as (
         select

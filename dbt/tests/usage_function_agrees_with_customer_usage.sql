@@ -1,0 +1,60 @@
+-- depends_on: {{ ref("int_billing_periods") }}
+-- depends_on: {{ ref("stg_policies") }}
+-- depends_on: {{ ref("active_users") }}
+{#
+    R2, R5-R8: active_users(as_of, 30), which answers for any date, gives on every cut-off of a drafted period what
+    customer_usage says for products counted by user or device. Analysts rely on it when they move the date; it is a
+    second path from the bits to the count. Policy `any` and other window lengths are not the function's business.
+#}
+{{ config(meta={"dagster": {"ref": {"name": "active_users"}}}) }}
+
+{%- set cutoffs = [] -%}
+{%- if execute -%}
+    {%- set found = run_query(
+        "select distinct periods.cutoff_on from "
+        ~ ref("int_billing_periods")
+        ~ " as periods cross join "
+        ~ ref("stg_policies")
+        ~ " as policies where policies.device_user_attribution = 'latest' and policies.active_window_days = 30"
+        ~ " and periods.device_user_attribution = 'latest' and periods.active_window_days = 30 order by 1"
+    ) -%}
+    {%- set cutoffs = found.columns[0].values() -%}
+{%- endif %}
+
+with
+    by_function as (
+        select
+            cast(null as date) as as_of,
+            cast(null as varchar) as customer_id,
+            cast(null as varchar) as product_code,
+            cast(null as bigint) as active_units,
+            cast(null as bigint) as active_devices
+        where false
+        {% for cutoff_on in cutoffs %}
+            union all
+            select as_of, customer_id, product_code, active_units, active_devices
+            from {{ ref("active_users") }} (date '{{ cutoff_on }}', 30)
+        {% endfor %}
+    ),
+
+    by_mart as (
+        select as_of, customer_id, product_code, active_units, active_devices
+        from {{ ref("customer_usage") }}
+        where billing_unit <> 'firewall' and as_of in (select as_of from by_function)
+    )
+
+    (
+        select 'function only' as side, *
+        from by_function
+        except all
+        select 'function only' as side, *
+        from by_mart
+    )
+union all
+(
+    select 'mart only' as side, *
+    from by_mart
+    except all
+    select 'mart only' as side, *
+    from by_function
+)

@@ -1,0 +1,222 @@
+"""A month closes end to end: the promises that hold over the whole line, on real files.
+
+What one part does by itself is tested beside that part.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from conftest import CLEAN, PERIODS, PLANTED, House
+from recount import lines as recount_lines
+from recount import recount
+
+from ingest.simulate import Format
+
+
+def test_clean_distributors_are_issued_and_the_planted_one_is_held(closed_house: House) -> None:
+    documents = {
+        path.parent.name: json.loads(path.read_text())["content"]
+        for path in closed_house.home.glob("ledger/*/000001.json")
+    }
+    assert sorted(documents) == sorted(CLEAN)
+    assert documents["alpenland"]["number"] == "ALPENLAND-000001"
+    held = json.loads((closed_house.home / f"ledger/releases/2026-02/{PLANTED}.json").read_text())
+    reasons = json.dumps(held)
+    # Planted: a monthly licence under `connect` (R15), a move with two of three approvals (R14).
+    assert "monthly_outside_flex" in reasons
+    assert "unapproved_transfer" in reasons
+    assert not (closed_house.home / "exports/2026-02" / PLANTED).exists()
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_every_quantity_equals_an_independent_recount(closed_house: House, period: str) -> None:
+    """Drafts of all distributors, issued or held, against files read without any of our code."""
+    counted = recount(closed_house.landing, closed_house.seeds, period)
+    with duckdb.connect(closed_house.home / "published/current.duckdb", read_only=True) as conn:
+        drafted = conn.execute(
+            """
+            select distributor_id, partner_id, customer_id, product_code, quantity
+            from billing.draft_invoice_customers where period = ?
+            """,
+            [period],
+        ).fetchall()
+        drafted_lines = conn.execute(
+            """
+            select distributor_id, partner_id, product_code, quantity, amount
+            from billing.draft_invoice_lines where period = ?
+            """,
+            [period],
+        ).fetchall()
+    columns = ["distributor_id", "partner_id", "customer_id", "product_code", "quantity"]
+    assert sorted(drafted) == sorted(counted.select(columns).rows())
+    assert len(drafted) > 300
+    line_columns = ["distributor_id", "partner_id", "product_code", "quantity", "amount"]
+    recounted = recount_lines(counted, closed_house.seeds, period).select(line_columns)
+    assert sorted(drafted_lines) == sorted(recounted.rows())
+
+
+def test_the_invoice_is_the_recount(closed_house: House) -> None:
+    """Not just the draft: what was exported carries the recounted quantities."""
+    for period in PERIODS:
+        counted = recount(closed_house.landing, closed_house.seeds, period)
+        for distributor_id in CLEAN:
+            usage = pl.read_csv(
+                closed_house.home / f"exports/{period}/{distributor_id}/usage.csv",
+                infer_schema=False,
+            )
+            exported = usage.select(
+                "partnerAccountId",
+                "accountId",
+                "productCode",
+                pl.col("billableQuantity").cast(pl.Int64),
+            ).rows()
+            expected = (
+                counted.filter(pl.col("distributor_id") == distributor_id)
+                .select("partner_id", "customer_id", "product_code", "quantity")
+                .rows()
+            )
+            assert sorted(exported) == sorted(expected)
+
+
+def test_every_line_has_as_many_roster_rows_as_units(closed_house: House) -> None:
+    for period in PERIODS:
+        for distributor_id in CLEAN:
+            folder = closed_house.home / f"exports/{period}/{distributor_id}"
+            invoice = json.loads((folder / "invoice.json").read_text())
+            roster = pl.read_parquet(folder / "roster.parquet").filter("is_counted")
+            per_line = dict(roster.group_by("line_number").len().rows())
+            assert per_line == {
+                line["line_number"]: line["quantity"] for line in invoice["lines"]
+            }
+            # Proof means a file and a row, and dates inside the window.
+            assert roster.select("source_feed", "source_name", "source_row").null_count().sum_horizontal().item() == 0
+            first = roster.select(pl.col("active_on").list.min().min()).item()
+            last = roster.select(pl.col("active_on").list.max().max()).item()
+            assert str(first) >= invoice["dates"]["window_starts_on"]
+            assert str(last) <= invoice["dates"]["cutoff_on"]
+
+
+def test_the_row_a_roster_names_says_what_it_claims(closed_house: House) -> None:
+    """Follow the proof of one unit back to its landing file, with nothing but Polars."""
+    roster = pl.read_parquet(closed_house.home / "exports/2026-01/alpenland/roster.parquet")
+    for unit in roster.filter("is_counted").sample(25, seed=1).to_dicts():
+        path = (
+            closed_house.landing
+            / unit["source_feed"]
+            / str(unit["source_snapshot_date"])
+            / f"{unit['source_name']}.csv.gz"
+        )
+        row = pl.read_csv(path, infer_schema=False).row(unit["source_row"] - 1, named=True)
+        entity = "device_id" if unit["source_feed"] == "usage" else "serial_number"
+        time = "last_active_at" if unit["source_feed"] == "usage" else "last_heartbeat_at"
+        assert row[entity] == unit["last_device_id"]
+        assert row[time][:10] == str(unit["last_active_on"])
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_landing_format_does_not_change_a_byte(
+    closed_house: House,
+    landing: Callable[[Format], Path],
+    tmp_path: Path,
+    file_format: Format,
+) -> None:
+    house = House(tmp_path / "home", landing(file_format))
+    house.muster("load")
+    for period in PERIODS:
+        house.muster("close", period, expect=3)
+    assert house.exports() == closed_house.exports()
+
+
+def test_arrival_order_and_duplicates_do_not_change_a_byte(
+    closed_house: House, tmp_path: Path
+) -> None:
+    """Days arrive in random order over three loads, some of them twice and under a wrong name."""
+    house = House(tmp_path / "home", tmp_path / "landing")
+    files = sorted(path for path in closed_house.landing.rglob("*") if path.is_file())
+    data = [path for path in files if not path.name.endswith(".json")]
+    random.Random(5).shuffle(data)
+    third = len(data) // 3
+    for batch in (data[:third], data[third : 2 * third], data[2 * third :] + data[:20]):
+        for path in batch:
+            for sibling in files:
+                if sibling.name in (path.name, f"{path.name}.manifest.json") and (
+                    sibling.parent == path.parent
+                ):
+                    target = house.landing / sibling.relative_to(closed_house.landing)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    # A copy has a new modification time: the same bytes delivered again.
+                    shutil.copyfile(sibling, target)
+        house.muster("load")
+    usage = next(path for path in data if path.parts[-3] == "usage")
+    misplaced = house.landing / "usage/2026-02-28/copied-by-mistake.csv.gz"
+    shutil.copyfile(usage, misplaced)
+    house.muster("load")
+    for period in PERIODS:
+        house.muster("close", period, expect=3)
+    assert house.exports() == closed_house.exports()
+
+
+def test_closing_an_issued_month_again_changes_no_byte(closed_house: House) -> None:
+    before = (closed_house.exports(), closed_house.ledger(), closed_house.marts())
+    for period in PERIODS:
+        closed_house.muster("close", period, expect=3)
+    assert (closed_house.exports(), closed_house.ledger(), closed_house.marts()) == before
+
+
+def test_rebuild_needs_archive_journal_and_ledger_only(closed_house: House, tmp_path: Path) -> None:
+    house = House(tmp_path / "home", tmp_path / "landing-is-gone", tmp_path / "seeds-are-gone")
+    shutil.copytree(closed_house.home, house.home, symlinks=True)
+    before = (house.exports(), house.ledger(), house.marts())
+    (house.home / "warehouse.duckdb").unlink()
+    for folder in ("published", "exports", "reference", "dbt", "dagster"):
+        shutil.rmtree(house.home / folder)
+    house.muster("rebuild")
+    assert (house.exports(), house.ledger(), house.marts()) == before
+
+
+def test_a_waived_hold_is_issued_by_closing_again(closed_house: House, tmp_path: Path) -> None:
+    """The held distributor alone is issued; the others' bytes stay."""
+    seeds = tmp_path / "seeds"
+    shutil.copytree(closed_house.seeds, seeds)
+    house = House(tmp_path / "home", closed_house.landing, seeds)
+    shutil.copytree(closed_house.home, house.home, symlinks=True)
+    before = house.exports()
+    with duckdb.connect(house.home / "published/current.duckdb", read_only=True) as conn:
+        ids = conn.execute(
+            """
+            select discrepancy_id from billing.draft_discrepancies
+            where period = '2026-01' and distributor_id = ? and severity = 'blocking'
+            """,
+            [PLANTED],
+        ).fetchall()
+    assert ids
+    with (seeds / "waivers.csv").open("a") as waivers:
+        for (discrepancy_id,) in ids:
+            waivers.write(f"{discrepancy_id},exclude,partner is being moved,A. Clerk,2026-02-01\n")
+    house.muster("close", "2026-01")
+    after = house.exports()
+    assert {name: digest for name, digest in after.items() if name in before} == before
+    added = {name.split("/")[1] for name in after.keys() - before.keys()}
+    assert added == {PLANTED}
+    documents = sorted(path.name for path in (house.home / f"ledger/{PLANTED}").glob("*.json"))
+    assert documents == ["000001.json"]
+
+
+def test_explain_names_each_unit_of_a_line(closed_house: House) -> None:
+    told = closed_house.ask("explain", "ALPENLAND-000001", "1")
+    invoice = json.loads(
+        (closed_house.home / "exports/2026-01/alpenland/invoice.json").read_text()
+    )
+    assert len(told["counted"]) == invoice["lines"][0]["quantity"]
+
+
+def test_a_bad_period_is_refused_in_words(closed_house: House) -> None:
+    assert "YYYY-MM" in closed_house.muster("close", "2026-13", expect=1)
