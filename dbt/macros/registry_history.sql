@@ -3,7 +3,9 @@
 
     On a day, a source says what its latest snapshot up to that day says (before its first: what the
     first says). The registry is the union of its sources; of a key that two sources hold, the later
-    snapshot wins, then the smaller source name. Rows: one per key and stretch of days over which
+    snapshot wins, then the smaller source name. What a first snapshot says of the days before it is
+    a guess for want of better: another source's snapshot up to that day goes before it, however
+    late the second source starts. Rows: one per key and stretch of days over which
     the attributes did not change: valid_from to valid_to, both included. `asserted_on` is the
     first snapshot that says so, which a stretch reaching back before all snapshots needs:
     a snapshot dated after a cut-off must not touch the period.
@@ -71,7 +73,11 @@
             qualify
                 row_number() over (
                     partition by {% for column in key %} asserted.{{ column }}, {% endfor %} segments.starts_on
-                    order by asserted.snapshot_date desc, asserted.source
+                    order by
+                        asserted.snapshot_date > segments.starts_on,
+                        case when asserted.snapshot_date > segments.starts_on then asserted.snapshot_date end,
+                        asserted.snapshot_date desc,
+                        asserted.source
                 )
                 = 1
         ),

@@ -71,7 +71,7 @@ with
             'a partner outside the excluded territories' as expected,
             concat('partner in ', country) as found
         from licensed
-        where is_excluded_territory and bills_monthly
+        where is_excluded_territory and (bills_monthly or programme = 'connect')
         union all
         select
             period,
@@ -84,7 +84,7 @@ with
             'a partner that buys for its own customers' as expected,
             concat('resells under partner ', parent_partner_id) as found
         from licensed
-        where parent_partner_id is not null and bills_monthly
+        where parent_partner_id is not null and (bills_monthly or programme = 'connect')
     ),
 
     identified as (

@@ -12,6 +12,7 @@ with
             customer_id,
             customer_name,
             partner_id,
+            asserted_on,
             valid_from,
             coalesce(
                 {{ add_days("lead(valid_from) over (partition by customer_id order by valid_from)", "-1") }},
@@ -41,6 +42,7 @@ select
     partners_carried.country,
     partners_carried.registered_on,
     partners_carried.parent_partner_id,
+    greatest(customers_carried.asserted_on, partners_carried.asserted_on) as asserted_on,
     greatest(customers_carried.valid_from, partners_carried.valid_from) as valid_from,
     least(customers_carried.valid_to, partners_carried.valid_to) as valid_to
 from customers_carried

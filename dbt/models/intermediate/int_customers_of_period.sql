@@ -43,6 +43,7 @@ with
         inner join
             customer_partners
             on periods.distributor_id = customer_partners.distributor_id
+            and customer_partners.asserted_on <= periods.month_ends_on
             and customer_partners.valid_from <= periods.month_ends_on
             and customer_partners.valid_to >= periods.month_starts_on
         anti join

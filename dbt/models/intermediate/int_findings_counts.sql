@@ -10,17 +10,8 @@ with
 
     periods as (select * from {{ ref("int_billing_periods") }}),
 
-    {# Before a period is over nothing is compared; before the first snapshot there is nothing to compare with. #}
+    {# Before a period is over nothing is compared. #}
     ended as (select period, distributor_id from periods where is_complete),
-
-    comparable as (
-        select periods.period, periods.distributor_id
-        from periods
-        where
-            periods.is_complete
-            and periods.period_starts_on
-            > (select min(snapshot_date) from {{ ref("stg_files") }} where feed in ('usage', 'heartbeat'))
-    ),
 
     bounds as (
         select
@@ -129,7 +120,7 @@ with
             'units of this window and of the one before' as evidence,
             'Check with the partner that the change is real.' as action
         from swings
-        inner join comparable on swings.period = comparable.period and swings.distributor_id = comparable.distributor_id
+        inner join ended on swings.period = ended.period and swings.distributor_id = ended.distributor_id
         cross join bounds
         left join
             list_prices

@@ -28,6 +28,8 @@ with
 
     programmes as (select * from {{ ref("stg_programmes") }}),
 
+    conflicts as (select * from {{ ref("int_registry_conflicts") }}),
+
     active_by_product as (
         select period, distributor_id, customer_id, product_code, count(*) as units
         from roster
@@ -272,6 +274,37 @@ with
             and closures.closed_from between periods.period_starts_on and periods.cutoff_on
     ),
 
+    {# A key that two sources hold concerns whoever has the customer, or the partner. #}
+    registry_conflict as (
+        select
+            'registry_conflict' as kind,
+            'warning' as severity,
+            periods.period,
+            periods.distributor_id,
+            min(customers.partner_id) as partner_id,
+            min(conflicts.customer_id) as customer_id,
+            cast(null as varchar) as product_code,
+            concat(conflicts.feed, '/', conflicts.key) as subject,
+            'one source for each key' as expected,
+            concat('in ', max(conflicts.sources), ' until ', max(conflicts.snapshot_date)) as found,
+            cast(0 as decimal(18, 6)) as stake,
+            concat(conflicts.feed, ' snapshots') as evidence,
+            'The later snapshot counts, then the smaller source name. Have one of the sources drop the key.' as action,
+            cast(null as varchar) as discrepancy_id
+        from conflicts
+        inner join
+            customers
+            on conflicts.customer_id = customers.customer_id
+            or (conflicts.customer_id is null and conflicts.partner_id = customers.partner_id)
+        inner join
+            periods
+            on customers.period = periods.period
+            and customers.distributor_id = periods.distributor_id
+            and conflicts.snapshot_date between periods.period_starts_on and periods.cutoff_on
+        where customers.is_of_record
+        group by periods.period, periods.distributor_id, conflicts.feed, conflicts.key
+    ),
+
     legacy_programme_registration as (
         select distinct
             'legacy_programme_registration' as kind,
@@ -304,6 +337,7 @@ with
         "term_overuse",
         "term_licence_shared",
         "customer_vanished",
+        "registry_conflict",
         "legacy_programme_registration",
     ] -%}
     select *

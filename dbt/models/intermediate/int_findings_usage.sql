@@ -18,6 +18,14 @@ with
 
     registered as (select distinct customer_id from {{ ref("int_customers") }}),
 
+    placed as (
+        select distinct customer_partners.customer_id
+        from {{ ref("int_customer_partners") }} as customer_partners
+        inner join
+            {{ ref("stg_distributors") }} as distributors
+            on customer_partners.distributor_id = distributors.distributor_id
+    ),
+
     serials_licensed as (select distinct serial_number from {{ ref("int_licences") }} where serial_number is not null),
 
     firewall_price as (
@@ -194,6 +202,32 @@ with
         group by period_windows.period, units.customer_id, units.product_code
     ),
 
+    {# Known to the registry, but its partner, or that partner's distributor, is not. #}
+    unknown_partner as (
+        select
+            'unknown_partner' as kind,
+            'warning' as severity,
+            period_windows.period,
+            cast(null as varchar) as distributor_id,
+            cast(null as varchar) as partner_id,
+            units.customer_id,
+            cast(null as varchar) as product_code,
+            '' as subject,
+            'a partner and distributor that are known' as expected,
+            concat(
+                count(distinct {'product_code': units.product_code, 'unit_id': units.unit_id}),
+                ' active units of a customer nobody can be billed for'
+            ) as found,
+            cast(null as decimal(18, 6)) as stake,
+            'customers and partners snapshots, distributors reference data' as evidence,
+            'Have the partner registered, or add its distributor to seeds/distributors.csv.' as action
+        from period_windows
+        inner join units on period_windows.window_id = units.window_id
+        inner join registered on units.customer_id = registered.customer_id
+        anti join placed on units.customer_id = placed.customer_id
+        group by period_windows.period, units.customer_id
+    ),
+
     orphan_heartbeat as (
         select
             'orphan_heartbeat' as kind,
@@ -224,6 +258,7 @@ with
         "firewall_two_products",
         "device_moved",
         "orphan_usage",
+        "unknown_partner",
         "orphan_heartbeat",
     ] -%}
     select *

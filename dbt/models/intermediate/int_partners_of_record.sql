@@ -20,6 +20,7 @@ with
         inner join
             customer_partners
             on cutoffs.distributor_id = customer_partners.distributor_id
+            and customer_partners.asserted_on <= cutoffs.month_ends_on
             and customer_partners.valid_from <= cutoffs.month_ends_on
             and customer_partners.valid_to >= cutoffs.month_starts_on
         where cutoffs.period in (select period from drafted)
@@ -56,6 +57,8 @@ inner join
     customer_partners
     on read_on.customer_id = customer_partners.customer_id
     and read_on.read_on between customer_partners.valid_from and customer_partners.valid_to
+    {# What only a snapshot after that day says does not touch the period (R11). #}
+    and customer_partners.asserted_on <= read_on.recorded_on
 inner join
     distributors
     on customer_partners.distributor_id = distributors.distributor_id

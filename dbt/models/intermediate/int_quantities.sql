@@ -17,6 +17,8 @@ with
 
     claims as (select * from {{ ref("int_firewall_claims") }} where licence_type = 'monthly'),
 
+    passive_members as (select period, distributor_id, unit_id from roster where reason = 'ha_member'),
+
     {# The same units over the other two windows; firewalls by the licences of this period. #}
     units_by_purpose as (
         select
@@ -44,7 +46,21 @@ with
             on period_windows.period = claims.period
             and period_windows.distributor_id = claims.distributor_id
             and firewalls.serial_number = claims.serial_number
+        {# A passive member counts through the other one, in this window and in the ones compared with it. #}
+        anti join
+            passive_members
+            on period_windows.period = passive_members.period
+            and period_windows.distributor_id = passive_members.distributor_id
+            and firewalls.serial_number = passive_members.unit_id
         where period_windows.purpose in ('previous', 'calendar') and firewalls.operating_system = 'SFOS'
+    ),
+
+    has_window_before as (
+        select period, distributor_id
+        from {{ ref("int_billing_periods") }}
+        where
+            period_starts_on
+            > (select min(snapshot_date) from {{ ref("stg_files") }} where feed in ('usage', 'heartbeat'))
     ),
 
     billed as (
@@ -108,9 +124,14 @@ select
     licence_types.owner,
     coalesce(quantities.quantity, 0) as quantity,
     coalesce(calendar_units.calendar_month_units, 0) as calendar_month_units,
-    coalesce(joined.joined, 0) as joined,
-    coalesce(left_since.left_since, 0) as left_since
+    {# Nothing is known of a window that ended before the first snapshot: not 0, null. #}
+    case when has_window_before.period is not null then coalesce(joined.joined, 0) end as joined,
+    case when has_window_before.period is not null then coalesce(left_since.left_since, 0) end as left_since
 from licence_types
+left join
+    has_window_before
+    on licence_types.period = has_window_before.period
+    and licence_types.distributor_id = has_window_before.distributor_id
 inner join
     customers
     on licence_types.period = customers.period
