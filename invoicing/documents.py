@@ -184,8 +184,8 @@ def _line(line: Row | None, members: list[Row], minor_units: int) -> JsonObject:
         "bands": [_band(band, minor_units) for band in parse_list(line["bands"])] if line else [],
         "amount": money_text(amount, minor_units),
         "customer_count": line["customer_count"] if line else 0,
-        "joined": sum(member["joined"] or 0 for member in members),
-        "left_since": sum(member["left_since"] or 0 for member in members),
+        "joined": _sum_if_known(member["joined"] for member in members),
+        "left_since": _sum_if_known(member["left_since"] for member in members),
         "customers": [
             {
                 **{column: member[column] for column in _CUSTOMER},
@@ -283,14 +283,20 @@ def _totals_by(
             **{name: of_key[0][name] for name in names},
             "line_count": sum(group["line_number"] is not None for group in of_key),
             "units": sum(group["quantity"] for group in of_key),
-            "joined": sum(group["joined"] for group in of_key),
-            "left_since": sum(group["left_since"] for group in of_key),
+            "joined": _sum_if_known(group["joined"] for group in of_key),
+            "left_since": _sum_if_known(group["left_since"] for group in of_key),
             "amount": money_text(
                 sum((Decimal(group["amount"]) for group in of_key), Decimal(0)), minor_units
             ),
         }
         for _, of_key in sorted(members.items())
     ]
+
+
+def _sum_if_known(values: Iterable[int | None]) -> int | None:
+    """Null for a first period: it has no window before, so who joined or left is not known."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _installed(package: str) -> str | None:

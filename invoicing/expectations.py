@@ -14,7 +14,6 @@ from typing import Any
 
 import duckdb
 
-from invoicing.canonical import price_text
 from invoicing.checks import CheckResult, Severity
 
 # What each result is called and what it promises; known before anything is run.
@@ -34,7 +33,6 @@ EXPECTATIONS: Mapping[str, str] = {
     "line_sku_present": "Every line has a stock keeping unit.",
     "line_quantity_present": "Every line has a quantity.",
     "line_amount_present": "Every line has an amount.",
-    "line_swing_within_bounds": "No partner's units of a product jump from one period to the next.",
     "invoice_amount_within_bounds": "Every invoice amounts to 0 to largest_amount.",
     "invoice_total_is_sum_of_lines": "Every invoice's total is the sum of its lines (R19).",
     "invoice_counts_its_lines": "Every invoice has as many lines as it says.",
@@ -48,8 +46,7 @@ EXPECTATIONS: Mapping[str, str] = {
 _ROWS_NAMED = 3
 _LINE = ("distributor_id", "currency", "line_number", "partner_id", "product_code")
 _HEADER = ("distributor_id", "currency")
-_SWING = ("distributor_id", "currency", "partner_id", "product_code")
-_BOUNDS = ("largest_quantity", "largest_amount", "largest_swing_percent", "smallest_swing_units")
+_BOUNDS = ("largest_quantity", "largest_amount")
 
 # Every amount column is DECIMAL(18,3), so thousandths are whole numbers for any currency.
 _LINES_QUERY = """
@@ -102,34 +99,6 @@ _HEADERS_QUERY = """
 # Percentages are compared as products, scaled by 100 and by the thousandths of the bound.
 # Every line of the previous issued period, also those that have no line any more. A partner's
 # first month of a product has nothing to be compared with and is left to largest_quantity.
-_SWINGS_QUERY = """
-    with previous as (
-        select distributor_id, currency, max(period) as period
-        from ledger.documents
-        where period < $period
-        group by all
-    )
-
-    select
-        before.distributor_id, before.currency, before.partner_id, before.product_code,
-        before.quantity as before_quantity, coalesce(line.quantity, 0) as quantity,
-        abs(coalesce(line.quantity, 0) - before.quantity) as change,
-        abs(coalesce(line.quantity, 0) - before.quantity) * 100 * 1000 as change_scaled,
-        before.quantity * $percent_thousandths as allowed_scaled
-    from ledger.lines as before
-    inner join previous using (distributor_id, currency, period)
-    inner join billing.draft_invoices as header
-        on header.period = $period
-        and header.distributor_id = before.distributor_id
-        and header.currency = before.currency
-    left join billing.draft_invoice_lines as line
-        on line.period = $period
-        and line.distributor_id = before.distributor_id
-        and line.currency = before.currency
-        and line.partner_id = before.partner_id
-        and line.product_code = before.product_code
-    order by before.distributor_id, before.currency, before.partner_id, before.product_code
-"""
 
 
 @dataclass(frozen=True)
@@ -147,7 +116,8 @@ def validate_draft(conn: duckdb.DuckDBPyConnection, period: str) -> list[CheckRe
     """Validate the draft of a period; one result per entry of EXPECTATIONS, in that order.
 
     Reads draft_invoices, draft_invoice_lines, draft_invoice_customers and draft_safety_bounds of
-    schema billing, and the previous period from schema ledger where it exists. Every failure is
+    schema billing. A swing against the period before is a discrepancy, which a person can waive,
+    and no expectation. Every failure is
     blocking: a draft beyond a safety bound is parked, not exported. Raises ValueError when a
     safety bound is missing.
     """
@@ -158,21 +128,8 @@ def validate_draft(conn: duckdb.DuckDBPyConnection, period: str) -> list[CheckRe
         *_validate(lines, "line", _LINE, _line_checks(bounds)),
         *_validate(headers, "invoice", _HEADER, _header_checks(bounds)),
     ]
-    by_name = {result.name: result for result in (*results, _swing(conn, period, bounds))}
+    by_name = {result.name: result for result in results}
     return [by_name[name] for name in EXPECTATIONS]
-
-
-def _swing(conn: duckdb.DuckDBPyConnection, period: str, bounds: dict[str, Decimal]) -> CheckResult:
-    if not _has_ledger(conn):
-        detail = "There is no issued period to compare with."
-        return CheckResult("line_swing_within_bounds", True, "blocking", (), detail)
-    percent = bounds["largest_swing_percent"]
-    parameters = {"period": period, "percent_thousandths": int(percent * 1000)}
-    swings = _frame(conn, _SWINGS_QUERY, parameters)
-    # Small changes are never a swing, whatever their percentage.
-    large = swings[swings["change"] >= int(bounds["smallest_swing_units"])]
-    (result,) = _validate(large, "large change", _SWING, [_swing_check(percent)])
-    return result
 
 
 def _line_checks(bounds: dict[str, Decimal]) -> list[_Check]:
@@ -292,22 +249,6 @@ def _header_checks(bounds: dict[str, Decimal]) -> list[_Check]:
             for column in ("distributor_name", "cutoff_on", "version_set_sha256", "thousandths")
         ),
     ]
-
-
-def _swing_check(percent: Decimal) -> _Check:
-    gxe = _gx_expectations()
-    return _Check(
-        "line_swing_within_bounds",
-        gxe.ExpectColumnPairValuesAToBeGreaterThanB(
-            column_A="allowed_scaled", column_B="change_scaled", or_equal=True
-        ),
-        lambda row: (
-            f"went from {row['before_quantity']} to {row['quantity']} units, "
-            f"more than {price_text(percent, 0)} %"
-        ),
-        "Check that no file is missing or doubled; if the change is right, raise "
-        "largest_swing_percent in seeds/safety_bounds.csv.",
-    )
 
 
 def _not_null(what: str, column: str) -> _Check:

@@ -72,6 +72,7 @@ def decide(
         check_fresh(invoice, version_set)
     every_draft = draft.invoices(conn)
     blocking = _blocking(conn, period)
+    unknown = _unknown_products(conn, period)
     decisions: list[Release] = []
     for invoice in invoices:
         document = ledger.issued(period, invoice.distributor_id, invoice.currency)
@@ -83,6 +84,7 @@ def decide(
             *_incomplete(invoice),
             *_out_of_order(ledger, invoice, every_draft),
             *_discrepancies(invoice, blocking),
+            *_without_product(invoice, unknown),
             *_failed_checks(invoice, check_failures),
             *_unapproved(invoice, approved_by),
         ]
@@ -238,6 +240,39 @@ def _discrepancy_sentence(kind: str, found: list[Row], invoice: DraftInvoice) ->
             f"Waivers go into seeds/waivers.csv by id: {', '.join(ids[:_IDS_SHOWN])}{more}.",
         ]
     )
+
+
+def _unknown_products(conn: duckdb.DuckDBPyConnection, period: str) -> list[Row]:
+    """Licensed products the reference data does not describe, also where nobody used them."""
+    return rows(
+        conn,
+        """
+        select distinct distributor_id, currency, product_code
+        from billing.draft_invoice_customers
+        where period = ?
+            and (
+                product_name is null or category is null or billing_unit is null
+                or sku is null or listing_order is null
+            )
+        order by distributor_id, currency, product_code
+        """,
+        [period],
+    )
+
+
+def _without_product(invoice: DraftInvoice, unknown: list[Row]) -> list[str]:
+    """Its usage rows could not be printed, and that must show before the document is written."""
+    codes = [
+        row["product_code"]
+        for row in unknown
+        if (row["distributor_id"], row["currency"]) == (invoice.distributor_id, invoice.currency)
+    ]
+    if not codes:
+        return []
+    return [
+        f"Customers hold monthly licences for {', '.join(codes)}, which seeds/products.csv does "
+        f"not fully describe on {invoice.cutoff_on}. Complete it, or correct the licences."
+    ]
 
 
 def _failed_checks(invoice: DraftInvoice, results: Sequence[CheckResult]) -> list[str]:

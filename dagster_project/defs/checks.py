@@ -43,7 +43,6 @@ DRAFT: Mapping[str, str] = {
     "line_customers_add_up_to_quantity": "The customers of a line add up to its quantity (R17).",
     "line_customers_add_up_to_amount": "The customers of a line add up to its amount (R17).",
     **{f"line_{name}_present": f"Every line has its {name}." for name in _LINE_COLUMNS},
-    "line_swing_within_bounds": "No line is far from the previous invoice's.",
     "invoice_amount_within_bounds": "No invoice's amount is beyond the safety bound.",
     "invoice_total_is_sum_of_lines": "Every invoice's total is the sum of its lines (R19).",
     "invoice_counts_its_lines": "Every invoice has the number of lines it says.",

@@ -47,6 +47,7 @@ def build(settings: Settings) -> dg.AssetsDefinition:
 
     @dbt_assets(
         manifest=dbt.manifest(settings),
+        exclude=dbt.FULL_SCAN,
         name="models",
         dagster_dbt_translator=Translator(),
         pool=writer.POOL,

@@ -20,9 +20,12 @@ from dagster_project.lib.settings import Settings, environment_of
 
 Outcome = Literal["built", "failed", "passed", "warned", "skipped"]
 
+# Tests that read every raw row: a day's load must not cost the history.
+FULL_SCAN = "tag:full_scan"
+
 # Unit tests prove the SQL with made-up rows; they belong to the product's own test run and say
 # nothing about tonight's data.
-_PRODUCTION = ("--exclude-resource-type", "unit_test")
+_PRODUCTION = ("--exclude-resource-type", "unit_test", "--exclude", FULL_SCAN)
 
 # The messages a person follows a build by; the rest is in home/dbt/logs.
 _PROGRESS = {"LogModelResult", "LogTestResult", "LogHookEndLine"}

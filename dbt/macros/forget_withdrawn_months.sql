@@ -8,7 +8,7 @@
         where
             activity_month in (
                 select activity_month
-                from {{ source("raw", "withdrawn_activity") }}
+                from {{ ref("stg_withdrawn_activity") }}
                 where feed = '{{ feed }}' and load_id > (select coalesce(max(load_id), 0) from {{ this }})
             )
     {%- endif -%}

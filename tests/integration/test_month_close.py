@@ -6,15 +6,18 @@ What one part does by itself is tested beside that part.
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
-from conftest import CLEAN, PERIODS, PLANTED, House
+from conftest import CLEAN, PERIODS, PLANTED, REPOSITORY, House
 from recount import lines as recount_lines
 from recount import recount
 
@@ -28,8 +31,10 @@ def test_clean_distributors_are_issued_and_the_planted_one_is_held(closed_house:
     }
     assert sorted(documents) == sorted(CLEAN)
     assert documents["alpenland"]["number"] == "ALPENLAND-000001"
-    held = json.loads((closed_house.home / f"ledger/releases/2026-02/{PLANTED}.json").read_text())
-    reasons = json.dumps(held)
+    released = json.loads(
+        (closed_house.home / f"ledger/releases/2026-02/{PLANTED}.USD.json").read_text()
+    )
+    reasons = json.dumps(released)
     # Planted: a monthly licence under `connect` (R15), a move with two of three approvals (R14).
     assert "monthly_outside_flex" in reasons
     assert "unapproved_transfer" in reasons
@@ -93,11 +98,10 @@ def test_every_line_has_as_many_roster_rows_as_units(closed_house: House) -> Non
             invoice = json.loads((folder / "invoice.json").read_text())
             roster = pl.read_parquet(folder / "roster.parquet").filter("is_counted")
             per_line = dict(roster.group_by("line_number").len().rows())
-            assert per_line == {
-                line["line_number"]: line["quantity"] for line in invoice["lines"]
-            }
+            assert per_line == {line["line_number"]: line["quantity"] for line in invoice["lines"]}
             # Proof means a file and a row, and dates inside the window.
-            assert roster.select("source_feed", "source_name", "source_row").null_count().sum_horizontal().item() == 0
+            proof = roster.select("source_feed", "source_name", "source_row")
+            assert proof.null_count().row(0) == (0, 0, 0)
             first = roster.select(pl.col("active_on").list.min().min()).item()
             last = roster.select(pl.col("active_on").list.max().max()).item()
             assert str(first) >= invoice["dates"]["window_starts_on"]
@@ -210,13 +214,27 @@ def test_a_waived_hold_is_issued_by_closing_again(closed_house: House, tmp_path:
     assert documents == ["000001.json"]
 
 
+def test_the_activity_store_is_the_raw_rows(closed_house: House, tmp_path: Path) -> None:
+    """The tests that read every raw row, which a daily build leaves out."""
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copyfile(closed_house.home / "warehouse.duckdb", warehouse)
+    project = str(REPOSITORY / "dbt")
+    command = [str(Path(sys.executable).parent / "dbt"), "test", "--select", "tag:full_scan"]
+    command += ["--project-dir", project, "--profiles-dir", project]
+    command += ["--target-path", str(tmp_path), "--log-path", str(tmp_path)]
+    environment = {**os.environ, "MUSTER_WAREHOUSE": str(warehouse), "DO_NOT_TRACK": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert result.returncode == 0, result.stdout
+    assert "PASS=1" in result.stdout
+
+
 def test_explain_names_each_unit_of_a_line(closed_house: House) -> None:
     told = closed_house.ask("explain", "ALPENLAND-000001", "1")
-    invoice = json.loads(
-        (closed_house.home / "exports/2026-01/alpenland/invoice.json").read_text()
-    )
+    invoice = json.loads((closed_house.home / "exports/2026-01/alpenland/invoice.json").read_text())
     assert len(told["counted"]) == invoice["lines"][0]["quantity"]
 
 
 def test_a_bad_period_is_refused_in_words(closed_house: House) -> None:
-    assert "YYYY-MM" in closed_house.muster("close", "2026-13", expect=1)
+    told = closed_house.muster("close", "2026-13", expect=1)
+    assert "'2026-13' is not a period such as 2026-01" in told
+    assert "Traceback" not in told

@@ -107,7 +107,7 @@ with
     swing as (
         select
             'swing' as kind,
-            'warning' as severity,
+            'blocking' as severity,
             swings.period,
             swings.distributor_id,
             swings.partner_id,
@@ -118,7 +118,7 @@ with
             concat(swings.quantity, ' units') as found,
             abs(swings.quantity - swings.previous_quantity) * list_prices.list_price as stake,
             'units of this window and of the one before' as evidence,
-            'Check with the partner that the change is real.' as action
+            'Check that no file is missing or doubled and that the change is real; then waive: bill.' as action
         from swings
         inner join ended on swings.period = ended.period and swings.distributor_id = ended.distributor_id
         cross join bounds

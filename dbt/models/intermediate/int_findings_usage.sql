@@ -215,7 +215,7 @@ with
             '' as subject,
             'a partner and distributor that are known' as expected,
             concat(
-                count(distinct {'product_code': units.product_code, 'unit_id': units.unit_id}),
+                count(distinct{'product_code':units.product_code, 'unit_id':units.unit_id}),
                 ' active units of a customer nobody can be billed for'
             ) as found,
             cast(null as decimal(18, 6)) as stake,

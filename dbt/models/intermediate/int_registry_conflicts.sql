@@ -10,7 +10,12 @@ with
 
     keys as (
         select
-            'customers' as feed, customer_id as key, customer_id, cast(null as varchar) as partner_id, snapshot_date, source
+            'customers' as feed,
+            customer_id as key,
+            customer_id,
+            cast(null as varchar) as partner_id,
+            snapshot_date,
+            source
         from customers
         union all
         select
@@ -23,11 +28,21 @@ with
         from licences
         union all
         select
-            'transfers' as feed, transfer_id as key, customer_id, cast(null as varchar) as partner_id, snapshot_date, source
+            'transfers' as feed,
+            transfer_id as key,
+            customer_id,
+            cast(null as varchar) as partner_id,
+            snapshot_date,
+            source
         from transfers
         union all
         select
-            'partners' as feed, partner_id as key, cast(null as varchar) as customer_id, partner_id, snapshot_date, source
+            'partners' as feed,
+            partner_id as key,
+            cast(null as varchar) as customer_id,
+            partner_id,
+            snapshot_date,
+            source
         from partners
     )
 

@@ -15,9 +15,7 @@ with
     ),
 
     cutoffs as (
-        select *
-        from {{ ref("int_cutoffs") }}
-        where period in (select period from {{ ref("int_billing_periods") }})
+        select * from {{ ref("int_cutoffs") }} where period in (select period from {{ ref("int_billing_periods") }})
     ),
 
     waivers as (select * from {{ ref("stg_waivers") }}),
@@ -41,8 +39,7 @@ with
             changes.*,
             changes.approved_from is not null and changes.approved_from <= decided.decided_on as is_approved
         from decided
-        inner join
-            changes on decided.customer_id = changes.customer_id and decided.changed_on = changes.changed_on
+        inner join changes on decided.customer_id = changes.customer_id and decided.changed_on = changes.changed_on
         where changes.changed_on <= decided.decided_on
     ),
 
@@ -50,8 +47,7 @@ with
         select *
         from in_reach
         qualify
-            changed_on
-            > coalesce(
+            changed_on > coalesce(
                 max(case when is_approved then changed_on end) over (partition by period, customer_id),
                 date '0001-01-01'
             )

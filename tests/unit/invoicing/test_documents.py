@@ -83,6 +83,18 @@ def test_totals_add_up_by_partner_product_and_category(
     }
 
 
+def test_who_joined_is_null_not_zero_while_it_is_not_known(
+    ledger: Ledger, january: Warehouse, close: Close
+) -> None:
+    """A first period has no window before it to compare with."""
+    january.conn.execute(
+        "update billing.draft_invoice_customers set joined = null, left_since = null"
+    )
+    content = close(january, ledger, "2026-01")[0].content
+    figures = [*content["lines"], *content["totals"]["partners"]]
+    assert {(each["joined"], each["left_since"]) for each in figures} == {(None, None)}
+
+
 def test_yen_have_no_decimals(ledger: Ledger, january: Warehouse, close: Close) -> None:
     add_period(january, "2026-02", "sakura")
     close(january, ledger, "2026-01")

@@ -163,6 +163,21 @@ def test_failed_checks_hold_the_distributors_they_name(ledger: Ledger, january: 
     assert states == {"held"}
 
 
+def test_a_licensed_product_nobody_described_holds_although_unused(
+    ledger: Ledger, january: Warehouse
+) -> None:
+    january.conn.execute(
+        "update billing.draft_invoice_customers set billing_unit = null, listing_order = null "
+        "where product_code = 'SVADV'"
+    )
+    releases = by_id(gate.decide(january.conn, ledger, "2026-01", []))
+    assert releases["cascadia"].state == "released"
+    assert releases["alpenland"].reasons == (
+        "Customers hold monthly licences for SVADV, which seeds/products.csv does not fully "
+        "describe on 2026-01-31. Complete it, or correct the licences.",
+    )
+
+
 def test_policy_approved_waits_for_a_named_person(ledger: Ledger, january: Warehouse) -> None:
     policies = json.dumps({**POLICIES, "release": "approved"})
     january.conn.execute("update billing.draft_invoices set policies = ?", [policies])
