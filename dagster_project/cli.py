@@ -114,6 +114,7 @@ def demo(settings: Settings, folder: Path) -> None:
         _load(settings, open_runner)
         for period in ("2026-01", "2026-02"):
             open_runner().month_end(period)
+    _tell_documents(settings, "2026-02")
     _tell_periods(settings, ["2026-01", "2026-02"])
     click.echo(
         f"\nDone in {time.monotonic() - began:.0f} s. One distributor's data was made bad on "
@@ -450,6 +451,7 @@ _DRAFT_BLOCKING = """
 
 # --- telling -------------------------------------------------------------------------------
 
+_LINE_HEADERS = ("line", "partner", "product", "units", "price", "amount")
 _PERIOD_HEADERS = ("period", "distributor", "state", "number", "amount", "currency")
 
 
@@ -544,12 +546,41 @@ def _tell_holds(found: Sequence[PeriodStatus]) -> None:
                 click.echo(f"  - {reason}")
 
 
+def _tell_documents(settings: Settings, period: str) -> None:
+    """The invoices issued for a period, line by line, as they stand in the ledger."""
+    from invoicing.ledger import Ledger
+
+    for document in Ledger(settings.ledger).documents():
+        if document.period != period or document.number is None:
+            continue
+        content = document.content
+        dates = content["dates"]
+        _print_table(
+            f"Invoice {document.number} to {content['distributor']['distributor_name']}, "
+            f"{dates['period_starts_on']} to {dates['cutoff_on']}",
+            _LINE_HEADERS,
+            [
+                (
+                    line["line_number"],
+                    f"{line['partner_id']} {line['partner_name']}",
+                    line["product_name"],
+                    line["quantity"],
+                    line["unit_price"] or "graduated",
+                    line["amount"],
+                )
+                for line in content["lines"]
+            ],
+        )
+        total = content["totals"]["amount"]
+        click.echo(f"Total {total} {document.currency}, due on {dates['due_on']}\n")
+
+
 def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
     for one in drafts:
         state = "" if one["is_complete"] else ", period not over"
         _print_table(
             f"{one['period']} {one['distributor']['distributor_name']}{state}",
-            ("line", "partner", "product", "units", "price", "amount"),
+            _LINE_HEADERS,
             [
                 (
                     line["line_number"],
