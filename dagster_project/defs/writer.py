@@ -65,7 +65,7 @@ def told_in_words() -> Iterator[None]:
     from ingest.intake import IntakeError
     from ingest.journal import JournalError
     from ingest.load import WarehouseError
-    from ingest.reference import ReferenceError
+    from ingest.reference_checks import ReferenceDataError
     from invoicing.gate import StaleDraftError
     from invoicing.ledger import LedgerError
 
@@ -79,7 +79,7 @@ def told_in_words() -> Iterator[None]:
         LedgerError,
         OSError,
         PublishError,
-        ReferenceError,
+        ReferenceDataError,
         StaleDraftError,
         WarehouseError,
         # A full disk or too little memory; everything else DuckDB says is ours to mend.

@@ -12,13 +12,12 @@ from ingest.archive import Archive, ArchiveError
 from ingest.journal import Journal
 from ingest.reference import (
     Policies,
-    Problem,
-    ReferenceError,
     materialise,
     policies,
     receive_reference,
     safety_bounds,
 )
+from ingest.reference_checks import Problem, ReferenceDataError
 from ingest.reference_contracts import SEEDS
 
 REPOSITORY_SEEDS = Path(__file__).parents[3] / "seeds"
@@ -37,7 +36,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def refused(home: Path, seeds: Path) -> tuple[Problem, ...]:
-    with pytest.raises(ReferenceError) as caught:
+    with pytest.raises(ReferenceDataError) as caught:
         receive_reference(home, seeds)
     return caught.value.problems
 
@@ -191,7 +190,7 @@ def test_policies_and_bounds_are_typed(home: Path, seeds: Path) -> None:
 
 
 def test_policies_before_any_load_say_what_to_do(home: Path) -> None:
-    with pytest.raises(ReferenceError, match="Load the seeds first"):
+    with pytest.raises(ReferenceDataError, match="Load the seeds first"):
         policies(home)
 
 
@@ -419,7 +418,9 @@ def test_all_problems_of_all_files_are_said_at_once(home: Path, seeds: Path) -> 
         ("prices.csv", None, None),
         ("waivers.csv", None, None),
     ]
-    with pytest.raises(ReferenceError, match="Reference data refused, 5 problems:\n  currencies"):
+    with pytest.raises(
+        ReferenceDataError, match="Reference data refused, 5 problems:\n  currencies"
+    ):
         receive_reference(home, seeds)
 
 
