@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import REPOSITORY, SEEDS
+from house import REPOSITORY, SEEDS
 
 from ingest.load import open_warehouse
 from ingest.reference import load_reference, receive_reference

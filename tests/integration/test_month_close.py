@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from conftest import CLEAN, PERIODS, PLANTED, REPOSITORY, House
+from house import CLEAN, PERIODS, PLANTED, REPOSITORY, House
 from recount import lines as recount_lines
 from recount import recount
 

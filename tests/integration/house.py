@@ -1,0 +1,70 @@
+"""A home with its landing folder, and a way to run `muster` on it as a person would.
+
+What the tests compare is read here; what they promise stands in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+SEEDS = REPOSITORY / "seeds"
+PERIODS = ("2026-01", "2026-02")
+PLANTED = "cascadia"
+CLEAN = ("alpenland", "sakura")
+# Enough for every role and plant of the simulator to be there.
+SIZE = {"partners": 12, "customers": 150, "devices": 1500, "seed": 3}
+
+
+@dataclass(frozen=True)
+class House:
+    """A home, its landing folder, and `muster` on both."""
+
+    home: Path
+    landing: Path
+    seeds: Path = SEEDS
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def muster(self, *arguments: str, expect: int = 0) -> str:
+        """Run the command line in a process of its own; its output."""
+        command = [str(Path(sys.executable).parent / "muster")]
+        command += ["--home", str(self.home), "--landing", str(self.landing)]
+        command += ["--seeds", str(self.seeds), *arguments]
+        result = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **self.environment},
+        )
+        assert result.returncode == expect, (arguments, result.stdout, result.stderr)
+        return result.stdout + result.stderr
+
+    def ask(self, *arguments: str, expect: int = 0) -> Any:
+        return json.loads(self.muster(*arguments, "--json", expect=expect))
+
+    def exports(self) -> dict[str, str]:
+        return tree(self.home / "exports")
+
+    def ledger(self) -> dict[str, str]:
+        return tree(self.home / "ledger")
+
+    def marts(self) -> dict[str, str]:
+        manifest = json.loads((self.home / "published/marts/manifest.json").read_text())
+        return {mart["file"]: mart["sha256"] for mart in manifest["marts"]}
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Every file below a folder, by name and SHA-256."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
