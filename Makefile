@@ -16,6 +16,7 @@ lint: .venv/installed  ## style, types, import rules, SQL format, dbt parse with
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfmt --check dbt
+	MUSTER_HOME=$(CURDIR)/.venv/home $(BIN)/dg check defs
 	$(BIN)/dbt --warn-error parse --project-dir $(CURDIR)/dbt --profiles-dir $(CURDIR)/dbt --target-path $(CURDIR)/.venv/dbt --log-path $(CURDIR)/.venv/dbt
 
 format: .venv/installed

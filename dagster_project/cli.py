@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import re
+import signal
 import sys
 import time
 import traceback
@@ -139,11 +140,24 @@ def demo(settings: Settings, folder: Path) -> None:
     type=click.Choice(["csv", "csv.gz", "parquet"]),
 )
 @click.option("--plant", metavar="DISTRIBUTOR", help="Whose data goes bad in named ways.")
+@click.option("--force", is_flag=True, help="Write into a folder that holds files already.")
 @click.pass_obj
 def simulate(
-    settings: Settings, /, out: Path, start: Any, end: Any, plant: str | None, **world: Any
+    settings: Settings,
+    /,
+    out: Path,
+    start: Any,
+    end: Any,
+    plant: str | None,
+    force: bool,
+    **world: Any,
 ) -> None:
     """Write made-up landing files for all feeds, deterministic and alive."""
+    if not force and out.is_dir() and any(out.iterdir()):
+        raise click.ClickException(
+            f"{out} holds files already; made-up ones would replace them at the next load. Give "
+            "another --out, or --force to lengthen or replace a simulation."
+        )
     _simulate(out, start.date(), end.date(), seeds=settings.seeds, plant=plant, **world)
     click.echo(f"Landing files for {start.date()} to {end.date()} are in {out.absolute()}")
 
@@ -158,6 +172,7 @@ def load(settings: Settings) -> None:
         _tell_feeds(settings)
     else:
         click.echo("Nothing new: the publication is up to date.")
+    _tell_ignored(len(receiving.without_partition(settings, _feeds())), settings)
 
 
 @main.command()
@@ -165,13 +180,16 @@ def load(settings: Settings) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.pass_obj
 def draft(settings: Settings, period: str, as_json: bool) -> None:
-    """Compute the period as it would be invoiced now, and show it."""
+    """Show the period as it would be invoiced now; takes in what landed first, issues nothing.
+
+    An issued period is shown as known today, beside what was issued.
+    """
     _check_period(settings, period)
     with _working(settings, f"draft {period}") as open_runner:
         _load(settings, open_runner)
     drafts = _drafts(settings, period)
     if as_json:
-        _print_json(drafts)
+        _print_json([_draft_in_text(one) for one in drafts])
     else:
         _tell_drafts(drafts)
 
@@ -211,14 +229,11 @@ def status(settings: Settings, as_json: bool) -> None:
     if found.periods:
         _print_table("Periods", _PERIOD_HEADERS, [_period_row(one) for one in found.periods])
         _tell_holds(found.periods)
-    if found.ignored_folders:
-        click.echo(
-            f"{found.ignored_folders} folders are not loaded: they are dated before "
-            f"{settings.first_day} (MUSTER_FIRST_DAY) or after today."
-        )
+    _tell_ignored(found.ignored_folders, settings)
     if found.writing:
         click.echo(f"{found.writing} is writing.")
-    click.echo("\n".join(found.next) or "Nothing to do.")
+    if found.next or not found.writing:
+        click.echo("\n".join(found.next) or "Nothing to do.")
 
 
 @main.command()
@@ -247,7 +262,7 @@ def explain(settings: Settings, line: tuple[str, ...], as_json: bool) -> None:
 @click.option("--csv", "as_csv", is_flag=True, help="CSV instead of a table.")
 @click.pass_obj
 def sql(settings: Settings, query: str, as_csv: bool) -> None:
-    """Run a query on the publication, read-only."""
+    """Run one SELECT on the publication; it can read files such as a roster, never write any."""
     import duckdb
 
     from dagster_project.lib.status import published
@@ -257,9 +272,16 @@ def sql(settings: Settings, query: str, as_csv: bool) -> None:
         raise click.ClickException("Nothing is published yet. Run `muster load` first.")
     with conn:
         try:
+            statements = duckdb.extract_statements(query)
+            # COPY, EXPORT and EXPLAIN ANALYZE of these would write files whatever the database is.
+            if [one.type for one in statements] != [duckdb.StatementType.SELECT]:
+                raise click.ClickException(
+                    "Only one SELECT (or FROM, DESCRIBE, SUMMARIZE, SHOW) is run here. For all "
+                    f"else open {settings.published / 'current.duckdb'} read-only in DuckDB."
+                )
             cursor = conn.execute(query)
             headers = [column[0] for column in cursor.description or []]
-            rows = cursor.fetchall()
+            rows = [[_plain(value) for value in row] for row in cursor.fetchall()]
         except duckdb.Error as error:
             raise click.ClickException(str(error)) from error
     if as_csv:
@@ -288,7 +310,9 @@ def rebuild(settings: Settings) -> None:
                 f"{settings.home} has no journal, so there is nothing to rebuild from. "
                 "Restore archive, journal and ledger from their backup, or run `muster load`."
             )
-        issued = sorted({document.period for document in Ledger(settings.ledger).documents()})
+        ledger = Ledger(settings.ledger)
+        ledger.check()
+        issued = sorted({document.period for document in ledger.documents()})
         with _set_aside(settings.warehouse), _working(settings, "rebuild") as open_runner:
             open_runner().rebuild(issued)
     click.echo(f"Rebuilt. {len(issued)} issued periods were rendered again to {settings.exports}.")
@@ -304,6 +328,9 @@ def ui(settings: Settings, port: int) -> None:
     os.environ.update(settings.environment())
     arguments = ["-m", "dagster_dg_cli.cli", "dev", "--host", "127.0.0.1", "--port", str(port)]
     arguments += ["--module-name", "dagster_project.definitions"]
+    # A shell hands ignored signals down to what it starts in the background; this must end on them.
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, *arguments])
 
 
@@ -418,17 +445,25 @@ def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
     """The period's invoices as they would be now: header, lines, open blocking discrepancies."""
     from dagster_project.lib.status import published
     from invoicing.draft import invoices, rows
+    from invoicing.ledger import Ledger
 
     conn = published(settings)
     if conn is None:
         return []
+    ledger = Ledger(settings.ledger)
     found = []
     with conn:
         for invoice in invoices(conn, period):
             key = [invoice.period, invoice.distributor_id, invoice.currency]
             lines = rows(conn, _DRAFT_LINES, key)
+            document = ledger.issued(*key)
             blocking = rows(conn, _DRAFT_BLOCKING, [invoice.period, invoice.distributor_id])
-            found.append({**dataclasses.asdict(invoice), "lines": lines, "blocking": blocking})
+            issued = document and {
+                "number": document.number,
+                "total_amount": Decimal(document.content["totals"]["amount"]),
+            }
+            header = dataclasses.asdict(invoice)
+            found.append({**header, "issued": issued, "lines": lines, "blocking": blocking})
     return found
 
 
@@ -521,6 +556,14 @@ def _shortened(texts: Sequence[str], shown: int = 3) -> str:
     return ", ".join(texts[:shown]) + more
 
 
+def _tell_ignored(folders: int, settings: Settings) -> None:
+    if folders:
+        click.echo(
+            f"{folders} folders are not loaded: they are dated before {settings.first_day} "
+            "(MUSTER_FIRST_DAY) or after today."
+        )
+
+
 def _tell_periods(settings: Settings, wanted: Sequence[str]) -> int:
     """The invoices and holds of some periods, and where the files are; the exit code."""
     from dagster_project.lib.status import periods
@@ -595,11 +638,38 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
         )
         total = _money(one["total_amount"], one["minor_units"])
         click.echo(f"Total {total} {one['currency']}, cut-off {one['cutoff_on']}")
+        if one["issued"]:
+            was, places = one["issued"]["total_amount"], one["minor_units"]
+            click.echo(
+                f"Issued as {one['issued']['number'] or 'nil'} with {_money(was, places)}; "
+                f"as known today, {_money(one['total_amount'] - was, places)} more."
+            )
         for found in one["blocking"]:
             click.echo(f"  blocking {found['kind']} {found['discrepancy_id']}: {found['action']}")
         click.echo()
     if not drafts:
         click.echo("No distributor has a draft of this period.")
+
+
+def _draft_in_text(draft: dict[str, Any]) -> dict[str, Any]:
+    """The same with money as text to the currency's digits, as in status, explain and exports."""
+    from invoicing.canonical import money_text, price_text
+
+    places = draft["minor_units"]
+    issued = draft["issued"] and {
+        **draft["issued"],
+        "total_amount": money_text(draft["issued"]["total_amount"], places),
+    }
+    lines = [
+        {
+            **line,
+            "unit_price": line["unit_price"] and price_text(line["unit_price"], places),
+            "amount": money_text(line["amount"], places),
+        }
+        for line in draft["lines"]
+    ]
+    total = money_text(draft["total_amount"], places)
+    return {**draft, "total_amount": total, "issued": issued, "lines": lines}
 
 
 def _price(price: Decimal | None, minor_units: int) -> str:
@@ -624,7 +694,7 @@ def _tell_explanation(found: Explanation) -> None:
         if units:
             _print_table(
                 f"{title}: {len(units)}",
-                ("customer", "unit", "last active", "days", "said by", "why not"),
+                ("customer", "unit", "last active", "active on", "said by", "why not"),
                 [_unit_row(unit) for unit in units],
             )
 
@@ -634,9 +704,24 @@ def _unit_row(unit: Unit) -> tuple[object, ...]:
         unit.customer_id,
         unit.unit_id,
         unit.last_active_on,
-        len(unit.active_on),
+        _days_in_words([date.fromisoformat(day) for day in unit.active_on]),
         unit.source,
         unit.reason,
+    )
+
+
+def _days_in_words(days: Sequence[date]) -> str:
+    """Ascending dates by month, runs of days joined: `2026-01: 2 5-9 12-16; 2026-02: 1`."""
+    months: dict[str, list[list[int]]] = {}
+    for day in days:
+        runs = months.setdefault(f"{day:%Y-%m}", [])
+        if runs and runs[-1][1] == day.day - 1:
+            runs[-1][1] = day.day
+        else:
+            runs.append([day.day, day.day])
+    return "; ".join(
+        f"{month}: " + " ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+        for month, runs in months.items()
     )
 
 
@@ -654,22 +739,41 @@ def _print_table(
     ]
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for index in shown:
-        numeric = all(isinstance(row[index], int | float | None) for row in rows)
+        numeric = all(isinstance(row[index], int | float | Decimal | None) for row in rows)
         is_amount = headers[index] in ("amount", "price")
-        table.add_column(headers[index], justify="right" if numeric or is_amount else "left")
+        table.add_column(
+            headers[index],
+            justify="right" if numeric or is_amount else "left",
+            # What a narrow terminal cannot hold goes on the next line: nothing is cut off.
+            overflow="fold",
+        )
     for row in rows:
-        table.add_row(*(_cell(row[index]) for index in shown))
-    # Wide enough for what is in it when the output goes into a file.
-    width = None if sys.stdout.isatty() else 200
-    # Names are text, never markup.
-    Console(width=width, markup=False, highlight=False, emoji=False).print(table)
+        # Only our own tables group digits: in an answer to a query 2026 may be a year.
+        table.add_row(*(_cell(row[index], grouped=title is not None) for index in shown))
+
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            # Left to itself rich ends the process; the command group knows better.
+            raise BrokenPipeError
+
+    # A file or a pipe is as wide as what is in it. Names are text, never markup.
+    width = None if sys.stdout.isatty() else 10_000
+    Piped(width=width, markup=False, highlight=False, emoji=False).print(table)
 
 
-def _cell(value: object) -> str:
-    from rich.markup import escape
+def _cell(value: object, *, grouped: bool) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if grouped and type(value) is int else str(value)
 
-    text = "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
-    return escape(text)
+
+def _plain(value: object) -> object:
+    """A value of a query as text a person or a program reads back; null stays null."""
+    if isinstance(value, list | dict):
+        return json.dumps(value, default=str, ensure_ascii=False)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value
 
 
 def _print_json(value: object) -> None:

@@ -234,7 +234,10 @@ class Journal:
         entries = []
         for number, line in enumerate(content.splitlines(), start=after + 1):
             try:
-                entries.append(Entry.from_line(line.decode()))
+                entry = Entry.from_line(line.decode())
+                if entry.sequence != number:
+                    raise ValueError(f"it is entry {entry.sequence}, so lines are missing or moved")
+                entries.append(entry)
             except (ValueError, KeyError, TypeError) as error:
                 raise JournalError(
                     f"{self.path}, line {number} is damaged ({error}): "

@@ -126,7 +126,13 @@ _CONTRACTS = (
     SeedContract(
         seed="distributors",
         columns=(
-            _identifier("distributor_id"),
+            # The ledger keeps the release records in a folder of that name.
+            SeedColumn(
+                "distributor_id",
+                ColumnType.IDENTIFIER,
+                pattern="(?i)(?!releases$).+",
+                pattern_in_words="free: the ledger has a folder called releases",
+            ),
             SeedColumn("distributor_name"),
             _country("country"),
             _currency(),

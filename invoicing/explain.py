@@ -187,7 +187,7 @@ def _unit(row: Row, customer_name: str | None) -> Unit:
         active_on=tuple(day.isoformat() for day in row["active_on"] or ()),
         source=(
             f"{row['source_feed']}/{row['source_snapshot_date']}/{row['source_name']}"
-            f" row {row['source_row']}"
+            f" data row {row['source_row']}"
         ),
         reason=row["reason"],
     )

@@ -238,13 +238,28 @@ class Ledger:
     def _paths(self, distributor_id: str) -> list[Path]:
         return sorted((self.root / distributor_id).glob("[0-9]*.json"))
 
+    def check(self) -> None:
+        """Raise LedgerError unless `verify` finds nothing; nothing is made from a damaged one."""
+        fault = self.verify()
+        if fault:
+            raise LedgerError(
+                f"The ledger is damaged: {fault}. Restore {self.root} from its backup."
+            )
+
     def _read(self, path: Path) -> Document:
+        """A document whose content is the one its provenance names. Raises LedgerError."""
         try:
-            return Document.from_bytes(path.read_bytes())
+            document = Document.from_bytes(path.read_bytes())
         except ValueError as error:
             raise LedgerError(
                 f"{path} is not a ledger document ({error}). Restore the ledger from its backup."
             ) from error
+        if document.provenance["content_sha256"] != sha256(canonical_json(document.content)):
+            raise LedgerError(
+                f"{path} was changed after it was issued: its content is not the one its hash "
+                "names. Restore the ledger from its backup."
+            )
+        return document
 
     def _entries(self, distributor_id: str) -> list[_Entry]:
         entries: list[_Entry] = []

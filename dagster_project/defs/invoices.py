@@ -129,15 +129,11 @@ def _documents(settings: Settings) -> dg.AssetsDefinition:
         ledger = Ledger(settings.ledger)
         written: list[Document] = []
         with writer.told_in_words():
+            ledger.check()
             with warehouse.connect(settings) as conn:
                 for period in context.partition_keys:
                     written += issue(conn, ledger, period)
-            fault = ledger.verify()
-            if fault:
-                raise dg.Failure(
-                    description=f"The ledger is damaged: {fault}. Restore ledger/ from its backup.",
-                    allow_retries=False,
-                )
+            ledger.check()
             issued = list(_of_periods(ledger.documents(), context.partition_keys))
         for document in written:
             context.log.info(f"Issued {document.name} for {document.period}")
@@ -177,6 +173,7 @@ def _exports(settings: Settings) -> dg.AssetsDefinition:
 
         ledger = Ledger(settings.ledger)
         with writer.told_in_words():
+            ledger.check()
             rendered = [
                 render(ledger, document, settings.exports)
                 for document in _of_periods(ledger.documents(), context.partition_keys)

@@ -6,6 +6,8 @@ asks this often.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -87,7 +89,10 @@ def status(settings: Settings) -> Status:
         ignored_folders=len(ignored),
         unrecognised=_unrecognised(settings),
         writing=lock.holder(settings.lock),
-        next=_next(settings, feeds, periods, len(pending), seeds_changed),
+        next=[
+            *_next(settings, feeds, periods, len(pending), seeds_changed),
+            *_unused_waivers(settings),
+        ],
     )
 
 
@@ -135,12 +140,12 @@ def _feeds(settings: Settings) -> list[FeedStatus]:
                     if slot.feed == feed
                     for entry in files.values()
                 ],
-                missing=[
+                missing=sorted(
                     f"{day.isoformat()} {source}"
-                    for source, there in sorted(days.items())
+                    for source, there in days.items()
                     for day in _between(every[0], every[-1])
                     if day not in there
-                ],
+                ),
             )
         )
     return found
@@ -226,6 +231,45 @@ def _issued(document: Document) -> PeriodStatus:
     )
 
 
+def _is_published(settings: Settings) -> bool:
+    """Whether the publication is of the very files and reference data in force."""
+    from ingest.journal import Journal
+
+    in_force = hashlib.sha256(Journal(settings.journal).state().version_set()).hexdigest()
+    try:
+        manifest = json.loads((settings.published / "marts/manifest.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return False
+    return bool(manifest["made_from"]["version_set_sha256"] == in_force)
+
+
+def _unused_waivers(settings: Settings) -> list[str]:
+    """Waivers whose id is no discrepancy's and in no document: mistyped, or the figure changed."""
+    from invoicing.ledger import Ledger
+
+    conn = published(settings)
+    if conn is None:
+        return []
+    with conn:
+        waivers = conn.execute(
+            """
+            select discrepancy_id from reference.waivers
+            except
+            select discrepancy_id from billing.draft_discrepancies
+            """
+        ).fetchall()
+    used = {
+        waiver["discrepancy_id"]
+        for document in (Ledger(settings.ledger).documents() if waivers else ())
+        for waiver in document.provenance["waivers"]
+    }
+    return [
+        f"Waiver {one} in {settings.seeds}/waivers.csv matches no discrepancy: correct its id, or "
+        "remove it. A changed figure has a new id."
+        for one in sorted({row[0] for row in waivers} - used)
+    ]
+
+
 def _next(
     settings: Settings,
     feeds: list[FeedStatus],
@@ -238,6 +282,8 @@ def _next(
         steps.append(f"{pending} folders of {settings.landing} are new or changed: `muster load`.")
     elif seeds_changed and any(feed.files for feed in feeds):
         steps.append("Reference data changed: `muster load`.")
+    elif any(feed.files for feed in feeds) and not _is_published(settings):
+        steps.append("The last run did not finish, so the publication is behind: `muster load`.")
     held = sorted({one.period for one in periods if one.state == "held"})
     for period in held:
         steps.append(

@@ -25,7 +25,8 @@ _LINE = (
     "unit_price",
     "amount",
 )
-HEADER = (*_DOCUMENT, *_DATES, "distributor_id", "purchase_order", *_LINE, "currency")
+_PARTIES = ("seller_name", "distributor_id", "distributor_name", "purchase_order")
+HEADER = (*_DOCUMENT, *_DATES, *_PARTIES, *_LINE, "currency")
 
 
 def invoice_json(content: JsonObject) -> ExportedFile:
@@ -44,7 +45,9 @@ def invoice_csv(content: JsonObject) -> ExportedFile:
     document = (
         *(content[column] for column in _DOCUMENT),
         *(content["dates"][column] for column in _DATES),
+        content["seller"]["seller_name"],
         content["distributor"]["distributor_id"],
+        content["distributor"]["distributor_name"],
         content["purchase_order"],
     )
     rows = [

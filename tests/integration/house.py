@@ -33,7 +33,11 @@ class House:
     environment: dict[str, str] = field(default_factory=dict)
 
     def muster(self, *arguments: str, expect: int = 0) -> str:
-        """Run the command line in a process of its own; its output."""
+        """Run the command line in a process of its own; all it says."""
+        result = self._run(*arguments, expect=expect)
+        return result.stdout + result.stderr
+
+    def _run(self, *arguments: str, expect: int) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).parent / "muster")]
         command += ["--home", str(self.home), "--landing", str(self.landing)]
         command += ["--seeds", str(self.seeds), *arguments]
@@ -45,10 +49,10 @@ class House:
             env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **self.environment},
         )
         assert result.returncode == expect, (arguments, result.stdout, result.stderr)
-        return result.stdout + result.stderr
+        return result
 
     def ask(self, *arguments: str, expect: int = 0) -> Any:
-        return json.loads(self.muster(*arguments, "--json", expect=expect))
+        return json.loads(self._run(*arguments, "--json", expect=expect).stdout)
 
     def exports(self) -> dict[str, str]:
         return tree(self.home / "exports")

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -238,3 +239,117 @@ def test_a_bad_period_is_refused_in_words(closed_house: House) -> None:
     told = closed_house.muster("close", "2026-13", expect=1)
     assert "'2026-13' is not a period such as 2026-01" in told
     assert "Traceback" not in told
+
+
+def test_nothing_is_made_from_a_forged_ledger(closed_house: House, tmp_path: Path) -> None:
+    """A document edited by hand, then one missing: neither is rendered, whatever is asked."""
+    house = House(tmp_path / "home", closed_house.landing)
+    shutil.copytree(closed_house.home, house.home, symlinks=True)
+    before = house.exports()
+    document = house.home / "ledger/alpenland/000001.json"
+    good = document.read_text()
+    amount = json.loads(good)["content"]["lines"][0]["amount"]
+    document.write_text(good.replace(f'"amount":"{amount}"', '"amount":"99910.50"'))
+    for command in (["rebuild"], ["status"], ["explain", "ALPENLAND-000001", "1"]):
+        told = house.muster(*command, expect=1)
+        assert "000001.json" in told
+        assert "backup" in told
+    document.unlink()
+    assert "sequence is 2, should be 1" in house.muster("rebuild", expect=1)
+    assert (house.home / "warehouse.duckdb").exists()
+    assert house.exports() == before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "copy (select 1 a) to '{target}'",
+        "explain analyze copy (select 1 a) to '{target}'",
+        "export database '{target}'",
+        "attach '{target}'",
+        "select 1; copy (select 1 a) to '{target}'",
+        "",
+    ],
+)
+def test_sql_writes_no_file(closed_house: House, tmp_path: Path, query: str) -> None:
+    target = tmp_path / "target"
+    told = closed_house.muster("sql", query.format(target=target), expect=1)
+    assert "Only one SELECT" in told
+    assert not target.exists()
+
+
+def test_sql_shows_values_whole(closed_house: House) -> None:
+    roster = closed_house.home / "exports/2026-01/alpenland/roster.parquet"
+    query = f"select unit_id, active_on from '{roster}' where is_counted order by all limit 1"
+    (unit_id, active_on) = duckdb.execute(query).fetchall()[0]
+    for options in ([], ["--csv"]):
+        told = closed_house.muster("sql", *options, query)
+        assert unit_id in told
+        assert str(active_on[-1]) in told
+        assert "datetime" not in told
+    told = closed_house.muster("sql", "select 2026 as y, true as t, '[red]x[/red]' as name")
+    assert told.split() == ["y", "t", "name", "2026", "true", "[red]x[/red]"]
+
+
+def test_a_changed_price_is_shown_beside_what_was_issued(
+    closed_house: House, tmp_path: Path
+) -> None:
+    """Issued stays issued; draft and publication show both figures."""
+    seeds = tmp_path / "seeds"
+    shutil.copytree(closed_house.seeds, seeds)
+    house = House(tmp_path / "home", closed_house.landing, seeds)
+    shutil.copytree(closed_house.home, house.home, symlinks=True)
+    before = house.exports()
+    (issued,) = [
+        json.loads(path.read_text())["content"]
+        for path in house.home.glob("ledger/alpenland/000002.json")
+    ]
+    line = issued["lines"][0]
+    assert (line["product_code"], line["unit_price"]) == ("EPSTD", "2.10")
+    prices = seeds / "price_bands.csv"
+    prices.write_text(
+        prices.read_text().replace("EPSTD,EUR,volume,1,99,2.100,", "EPSTD,EUR,volume,1,99,2.200,")
+    )
+    (draft,) = [
+        one for one in house.ask("draft", "2026-02") if one["distributor_id"] == "alpenland"
+    ]
+    # Ten cents more for every unit of the lines that the first band prices.
+    first_band = sum(
+        one["quantity"]
+        for one in issued["lines"]
+        if one["product_code"] == "EPSTD" and one["band_min"] == 1
+    )
+    assert first_band > 0
+    assert draft["issued"] == {
+        "number": "ALPENLAND-000002",
+        "total_amount": issued["totals"]["amount"],
+    }
+    difference = Decimal(draft["total_amount"]) - Decimal(issued["totals"]["amount"])
+    assert difference == Decimal("0.10") * first_band
+    told = house.muster("draft", "2026-02")
+    assert f"Issued as ALPENLAND-000002 with {Decimal(issued['totals']['amount']):,}" in told
+    with duckdb.connect(house.home / "published/current.duckdb", read_only=True) as conn:
+        published = conn.execute(
+            "select total_amount from billing.issued_invoices where number = 'ALPENLAND-000002'"
+        ).fetchall()
+    assert published == [(Decimal(issued["totals"]["amount"]),)]
+    assert house.exports() == before
+
+
+def test_status_names_a_waiver_without_a_discrepancy_and_an_unfinished_run(
+    closed_house: House, tmp_path: Path
+) -> None:
+    seeds = tmp_path / "seeds"
+    shutil.copytree(closed_house.seeds, seeds)
+    with (seeds / "waivers.csv").open("a") as waivers:
+        waivers.write("deadbeefdeadbeef,bill,typing error,A. Clerk,2026-02-01\n")
+    house = House(tmp_path / "home", closed_house.landing, seeds)
+    shutil.copytree(closed_house.home, house.home, symlinks=True)
+    house.muster("load")
+    assert "Waiver deadbeefdeadbeef" in house.muster("status")
+    # As after a kill between load and publication.
+    manifest = house.home / "published/marts/manifest.json"
+    made = json.loads(manifest.read_text())
+    made["made_from"]["version_set_sha256"] = "0" * 64
+    manifest.write_text(json.dumps(made))
+    assert "did not finish" in house.muster("status")

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import TypeAlias
 
@@ -44,6 +45,23 @@ def test_status_of_nothing_says_what_to_do(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
     found = json.loads(run("status", "--json").output)
     assert [feed["files"] for feed in found["feeds"]] == [0] * 8
+
+
+def test_simulate_replaces_no_landing_files_unasked(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "real.csv").write_text("real")
+    days = ("--start", "2026-01-01", "--end", "2026-01-01")
+    result = run("simulate", "--out", str(out), *days)
+    assert result.exit_code == 1
+    assert "holds files already" in result.output
+    assert [path.name for path in out.iterdir()] == ["real.csv"]
+
+
+def test_active_dates_are_told_as_runs_of_days() -> None:
+    days = [date(2026, 1, day) for day in (2, 5, 6, 7)] + [date(2026, 2, 1)]
+    assert cli._days_in_words(days) == "2026-01: 2 5-7; 2026-02: 1"
+    assert cli._days_in_words([date(2026, 1, 31), date(2026, 2, 1)]) == "2026-01: 31; 2026-02: 1"
 
 
 @pytest.mark.parametrize(

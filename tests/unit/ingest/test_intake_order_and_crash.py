@@ -78,8 +78,10 @@ KILLS = {
     "before the journal is written": "Journal.append = die",
     "in the middle of a journal line": (
         "def torn(self, *entries):\n"
+        "    import dataclasses\n"
+        "    first = dataclasses.replace(entries[0], sequence=len(self.entries()) + 1)\n"
         "    with self.path.open('ab') as file:\n"
-        "        file.write((entries[0].to_line() + '\\n' + entries[1].to_line()[:40]).encode())\n"
+        "        file.write((first.to_line() + '\\n' + entries[1].to_line()[:40]).encode())\n"
         "    die()\n"
         "Journal.append = torn"
     ),

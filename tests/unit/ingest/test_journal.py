@@ -67,6 +67,18 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         Journal(path).entries()
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_lost_line_is_noticed(tmp_path: Path, lost: int) -> None:
+    """Without it a file would silently be out of force, and every count with it."""
+    journal = Journal(tmp_path / "journal")
+    journal.append(*(entry(Kind.ACCEPTED, one * 64) for one in "abc"))
+    lines = journal.path.read_bytes().splitlines(keepends=True)
+    del lines[lost]
+    journal.path.write_bytes(b"".join(lines))
+    with pytest.raises(JournalError, match=rf"line {lost + 1} is damaged .it is entry {lost + 2}"):
+        Journal(journal.path).entries()
+
+
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "journal"
     journal = Journal(path)

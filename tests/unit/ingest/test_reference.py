@@ -202,6 +202,8 @@ def test_policies_before_any_load_say_what_to_do(home: Path) -> None:
     [
         ("../x", "'../x'"),
         ("CON", "'CON'"),
+        ("releases", "'releases'"),
+        ("Releases", "'Releases'"),
         ("nul.txt", "'nul.txt'"),
         ("", "''"),
         ("a\x07b", "'a\\x07b'"),

@@ -37,7 +37,7 @@ def test_an_issued_line_shows_who_was_counted_and_who_nearly(
     first = explanation.counted[0]
     assert (first.customer_name, first.last_device_id) == ("Customer C001", "D-u-a")
     assert first.active_on == ("2026-01-05", "2026-01-20")
-    assert first.source == "usage/2026-01-21/eu-central row 12"
+    assert first.source == "usage/2026-01-21/eu-central data row 12"
     (missed,) = explanation.not_counted
     assert (missed.unit_id, missed.reason) == ("u-z", "inactive")
     json.dumps(asdict(explanation))  # plain data

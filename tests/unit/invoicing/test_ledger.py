@@ -178,6 +178,25 @@ def test_verify_notices_a_flipped_bit_a_changed_roster_and_a_missing_document(
     assert "000002.json: sequence is 2, should be 1" in (ledger.verify() or "")
 
 
+def test_nothing_is_read_from_a_changed_document(
+    ledger: Ledger, january: Warehouse, close: Close
+) -> None:
+    """Status, explanations and exports read documents one by one, without walking the chain."""
+    close(january, ledger, "2026-01")
+    path = ledger.document_path("alpenland", 1)
+    changed = path.read_bytes().replace(b"Alpha IT", b"Alpha IU", 1)
+    path.write_bytes(changed)
+    for read in (
+        lambda one: list(one.documents()),
+        lambda one: one.issued("2026-01", "alpenland", "EUR"),
+        lambda one: one.numbered("ALPENLAND-000001"),
+    ):
+        with pytest.raises(LedgerError, match="changed after it was issued"):
+            read(Ledger(ledger.root))
+    with pytest.raises(LedgerError, match=r"damaged: alpenland/000001.json: content hash"):
+        Ledger(ledger.root).check()
+
+
 def test_verify_notices_a_changed_provenance(
     ledger: Ledger, january: Warehouse, close: Close
 ) -> None:
