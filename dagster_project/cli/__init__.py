@@ -1,0 +1,9 @@
+"""The command line `muster`: the same Dagster jobs as in the UI, run and told in a terminal.
+
+Asking and telling only; one module for each thing a person asks about.
+"""
+
+from dagster_project.cli import home, lines, months
+from dagster_project.cli.group import main
+
+__all__ = ["home", "lines", "main", "months"]

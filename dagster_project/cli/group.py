@@ -1,0 +1,71 @@
+"""The command line `muster`: its options, and errors told in words.
+
+No command of its own belongs here. Nothing heavy is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dagster_project.lib.settings import Settings
+
+FAILED = 1
+
+_OWN_PACKAGES = ("dagster_project", "ingest", "invoicing")
+
+
+class _Group(click.Group):
+    """Ends with a reason a person can act on, never with a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BrokenPipeError:
+            # The reader of our output, `head` for instance, has seen enough.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+        except Exception as error:
+            if os.environ.get("MUSTER_TRACEBACK"):
+                raise
+            click.echo(f"muster: {_in_words(error)}", err=True)
+            ctx.exit(FAILED)
+
+
+def _in_words(error: Exception) -> str:
+    if type(error).__module__.split(".")[0] in _OWN_PACKAGES:
+        return str(error)
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror or error}{where}"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"unexpected {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: "
+        f"{error}\nRun it again with MUSTER_TRACEBACK=1 for the details a developer needs."
+    )
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--home", type=click.Path(path_type=Path), help="What Musterhouse keeps [./home].")
+@click.option("--landing", type=click.Path(path_type=Path), help="Where feeds land [./landing].")
+@click.option("--seeds", type=click.Path(path_type=Path), help="Reference data [seeds/].")
+@click.pass_context
+def main(
+    context: click.Context, home: Path | None, landing: Path | None, seeds: Path | None
+) -> None:
+    """Usage and heartbeat snapshots in, distributors' invoices out, with the roster behind every
+    number.
+
+    The options can be given as MUSTER_HOME, MUSTER_LANDING and MUSTER_SEEDS too.
+    """
+    context.obj = Settings.from_environment(home=home, landing=landing, seeds=seeds)

@@ -1,0 +1,191 @@
+"""Commands about a home as a whole: making one up, rebuilding it, looking at it in the UI.
+
+Months are `months`, single lines `lines`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dagster_project.cli.group import main
+from dagster_project.cli.months import tell_documents, tell_feeds, tell_periods
+from dagster_project.cli.working import load_new, progress, working
+from dagster_project.lib import lock
+from dagster_project.lib.settings import Settings
+
+
+@main.command()
+@click.option("--dir", "folder", default="demo", type=click.Path(path_type=Path), show_default=True)
+@click.pass_obj
+def demo(settings: Settings, folder: Path) -> None:
+    """Two made-up months, loaded and closed: what Musterhouse does, in about a minute."""
+    folder = folder.absolute()
+    settings = dataclasses.replace(settings, home=folder / "home", landing=folder / "landing")
+    first, last = date(2026, 1, 1), date(2026, 2, 28)
+    began = time.monotonic()
+    _simulate(
+        settings.landing,
+        first,
+        last,
+        partners=12,
+        customers=150,
+        devices=6000,
+        seed=7,
+        file_format="csv.gz",
+        seeds=settings.seeds,
+        plant="cascadia",
+    )
+    with working(settings, "demo") as open_runner:
+        load_new(settings, open_runner)
+        for period in ("2026-01", "2026-02"):
+            open_runner().month_end(period)
+    tell_documents(settings, "2026-02")
+    tell_periods(settings, ["2026-01", "2026-02"])
+    click.echo(
+        f"\nDone in {time.monotonic() - began:.0f} s. One distributor's data was made bad on "
+        "purpose: a hold is the house at work.\n"
+        f"Look around: muster --home {settings.home} --landing {settings.landing} status"
+    )
+
+
+@main.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The landing folder.")
+@click.option("--start", required=True, type=click.DateTime(["%Y-%m-%d"]), help="First day.")
+@click.option("--end", required=True, type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
+@click.option("--partners", default=12, show_default=True, type=click.IntRange(1))
+@click.option("--customers", default=150, show_default=True, type=click.IntRange(1))
+@click.option("--devices", default=6000, show_default=True, type=click.IntRange(1))
+@click.option("--seed", default=7, show_default=True, help="Same seed, same bytes.")
+@click.option(
+    "--format",
+    "file_format",
+    default="csv.gz",
+    show_default=True,
+    type=click.Choice(["csv", "csv.gz", "parquet"]),
+)
+@click.option("--plant", metavar="DISTRIBUTOR", help="Whose data goes bad in named ways.")
+@click.option("--force", is_flag=True, help="Write into a folder that holds files already.")
+@click.pass_obj
+def simulate(
+    settings: Settings,
+    /,
+    out: Path,
+    start: Any,
+    end: Any,
+    plant: str | None,
+    force: bool,
+    **world: Any,
+) -> None:
+    """Write made-up landing files for all feeds, deterministic and alive."""
+    if not force and out.is_dir() and any(out.iterdir()):
+        raise click.ClickException(
+            f"{out} holds files already; made-up ones would replace them at the next load. Give "
+            "another --out, or --force to lengthen or replace a simulation."
+        )
+    _simulate(out, start.date(), end.date(), seeds=settings.seeds, plant=plant, **world)
+    click.echo(f"Landing files for {start.date()} to {end.date()} are in {out.absolute()}")
+
+
+@main.command()
+@click.pass_obj
+def rebuild(settings: Settings) -> None:
+    """Make warehouse, exports and publication again from archive, journal and ledger.
+
+    Removes nothing a person made: only the warehouse, which holds no truth of its own, and that
+    only when the new one is complete.
+    """
+    from invoicing.ledger import Ledger
+
+    with lock.writer(settings.lock, "muster rebuild"):
+        if not settings.journal.exists():
+            raise click.ClickException(
+                f"{settings.home} has no journal, so there is nothing to rebuild from. "
+                "Restore archive, journal and ledger from their backup, or run `muster load`."
+            )
+        ledger = Ledger(settings.ledger)
+        ledger.check()
+        issued = sorted({document.period for document in ledger.documents()})
+        with _set_aside(settings.warehouse), working(settings, "rebuild") as open_runner:
+            open_runner().rebuild(issued)
+    click.echo(f"Rebuilt. {len(issued)} issued periods were rendered again to {settings.exports}.")
+    tell_feeds(settings)
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
+@click.pass_obj
+def ui(settings: Settings, port: int) -> None:
+    """Open Dagster's UI of this home on 127.0.0.1, with schedules and the landing sensor on."""
+    settings.create_home()
+    os.environ.update(settings.environment())
+    arguments = ["-m", "dagster_dg_cli.cli", "dev", "--host", "127.0.0.1", "--port", str(port)]
+    arguments += ["--module-name", "dagster_project.definitions"]
+    # A shell hands ignored signals down to what it starts in the background; this must end on them.
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_DFL)
+    os.execv(sys.executable, [sys.executable, *arguments])
+
+
+@contextmanager
+def _set_aside(warehouse: Path) -> Iterator[None]:
+    """The warehouse is not there while the body runs; it comes back when that fails."""
+    files = [warehouse, warehouse.with_name(f"{warehouse.name}.wal")]
+    aside = [path.with_name(f"{path.name}.before") for path in files]
+    for path, other in zip(files, aside, strict=True):
+        if path.exists():
+            path.replace(other)
+    try:
+        yield
+    except BaseException:
+        for path, other in zip(files, aside, strict=True):
+            path.unlink(missing_ok=True)
+            if other.exists():
+                other.replace(path)
+        raise
+    for other in aside:
+        other.unlink(missing_ok=True)
+
+
+def _simulate(
+    out: Path,
+    first: date,
+    last: date,
+    *,
+    partners: int,
+    customers: int,
+    devices: int,
+    seed: int,
+    file_format: Any,
+    seeds: Path,
+    plant: str | None,
+) -> None:
+    from ingest.simulate import simulate as write
+
+    try:
+        with progress() as tell:
+            write(
+                out,
+                first,
+                last,
+                partners=partners,
+                customers=customers,
+                devices=devices,
+                seed=seed,
+                format=file_format,
+                seeds=seeds,
+                plant=plant,
+                progress=lambda done, total, day: tell("simulate", f"{done} of {total} days"),
+            )
+    except ValueError as error:  # arguments or seeds that cannot carry a world
+        raise click.ClickException(str(error)) from error

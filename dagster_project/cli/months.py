@@ -1,0 +1,302 @@
+"""Commands about months: load, draft, close, status.
+
+One line of an invoice and free questions are `lines`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dagster_project.cli.group import main
+from dagster_project.cli.telling import (
+    LINE_HEADERS,
+    LISTED,
+    money,
+    price,
+    print_json,
+    print_table,
+    shortened,
+)
+from dagster_project.cli.working import check_period, feeds, load_new, working
+from dagster_project.lib import receiving
+from dagster_project.lib.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster_project.lib.status import PeriodStatus
+
+ALL_ISSUED, HELD = 0, 3
+_PERIOD_HEADERS = ("period", "distributor", "state", "number", "amount", "currency")
+
+
+@main.command()
+@click.pass_obj
+def load(settings: Settings) -> None:
+    """Take in everything new in the landing folder and bring the publication up to date."""
+    with working(settings, "load") as open_runner:
+        is_new = load_new(settings, open_runner)
+    if is_new:
+        tell_feeds(settings)
+    else:
+        click.echo("Nothing new: the publication is up to date.")
+    _tell_ignored(len(receiving.without_partition(settings, feeds())), settings)
+
+
+@main.command()
+@click.argument("period")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.pass_obj
+def draft(settings: Settings, period: str, as_json: bool) -> None:
+    """Show the period as it would be invoiced now; takes in what landed first, issues nothing.
+
+    An issued period is shown as known today, beside what was issued.
+    """
+    check_period(settings, period)
+    with working(settings, f"draft {period}") as open_runner:
+        load_new(settings, open_runner)
+    drafts = _drafts(settings, period)
+    if as_json:
+        print_json([_draft_in_text(one) for one in drafts])
+    else:
+        _tell_drafts(drafts)
+
+
+@main.command()
+@click.argument("period")
+@click.pass_obj
+def close(settings: Settings, period: str) -> None:
+    """Issue the period's invoices: all that is good, with a reason for what is held.
+
+    Ends with 0 when all are issued, 3 when some are held, 1 when it failed.
+    """
+    check_period(settings, period)
+    with working(settings, f"close {period}") as open_runner:
+        load_new(settings, open_runner)
+        if not _drafts(settings, period):
+            raise click.ClickException(
+                f"There is nothing to close in {period}. {_loaded_in_words(settings)}"
+            )
+        open_runner().month_end(period)
+    click.get_current_context().exit(tell_periods(settings, [period]))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.pass_obj
+def status(settings: Settings, as_json: bool) -> None:
+    """What is loaded, what is quarantined, which periods are where, and what to do next."""
+    from dagster_project.lib.status import status as find
+
+    found = find(settings)
+    if as_json:
+        print_json(dataclasses.asdict(found))
+        return
+    if any(feed.files for feed in found.feeds):
+        tell_feeds(settings)
+    if found.periods:
+        print_table("Periods", _PERIOD_HEADERS, [_period_row(one) for one in found.periods])
+        tell_holds(found.periods)
+    _tell_ignored(found.ignored_folders, settings)
+    if found.writing:
+        click.echo(f"{found.writing} is writing.")
+    if found.next or not found.writing:
+        click.echo("\n".join(found.next) or "Nothing to do.")
+
+
+def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
+    """The period's invoices as they would be now: header, lines, open blocking discrepancies."""
+    from dagster_project.lib.status import published
+    from invoicing.draft import invoices, rows
+    from invoicing.ledger import Ledger
+
+    conn = published(settings)
+    if conn is None:
+        return []
+    ledger = Ledger(settings.ledger)
+    found = []
+    with conn:
+        for invoice in invoices(conn, period):
+            key = [invoice.period, invoice.distributor_id, invoice.currency]
+            lines = rows(conn, _DRAFT_LINES, key)
+            document = ledger.issued(*key)
+            blocking = rows(conn, _DRAFT_BLOCKING, [invoice.period, invoice.distributor_id])
+            issued = document and {
+                "number": document.number,
+                "total_amount": Decimal(document.content["totals"]["amount"]),
+            }
+            header = dataclasses.asdict(invoice)
+            found.append({**header, "issued": issued, "lines": lines, "blocking": blocking})
+    return found
+
+
+_DRAFT_LINES = """
+    select line_number, partner_id, partner_name, product_code, product_name, quantity, unit_price,
+        amount, customer_count
+    from billing.draft_invoice_lines
+    where period = ? and distributor_id = ? and currency = ?
+    order by line_number
+"""
+_DRAFT_BLOCKING = """
+    select discrepancy_id, kind, partner_id, customer_id, product_code, expected, found,
+        amount_at_stake, currency, action
+    from billing.draft_discrepancies
+    where period = ? and severity = 'blocking' and state = 'open'
+        and (distributor_id = ? or distributor_id is null)
+    order by kind, discrepancy_id
+"""
+
+
+def tell_feeds(settings: Settings) -> None:
+    from dagster_project.lib.status import status as find
+
+    found = find(settings)
+    print_table(
+        "Feeds",
+        ("feed", "from", "to", "files", "rows", "quarantined", "refused", "missing"),
+        [
+            (
+                feed.feed,
+                feed.first_day,
+                feed.last_day,
+                feed.files,
+                feed.rows,
+                feed.rows_quarantined or None,
+                len(feed.refused) or None,
+                shortened(feed.missing),
+            )
+            for feed in found.feeds
+        ],
+    )
+    for refused in [text for feed in found.feeds for text in feed.refused][:LISTED]:
+        click.echo(f"Refused: {refused}")
+    for unrecognised in found.unrecognised[:LISTED]:
+        click.echo(f"Not a delivery: {unrecognised}")
+
+
+def _tell_ignored(folders: int, settings: Settings) -> None:
+    if folders:
+        click.echo(
+            f"{folders} folders are not loaded: they are dated before {settings.first_day} "
+            "(MUSTER_FIRST_DAY) or after today."
+        )
+
+
+def tell_periods(settings: Settings, wanted: Sequence[str]) -> int:
+    """The invoices and holds of some periods, and where the files are; the exit code."""
+    from dagster_project.lib.status import periods
+
+    found = [one for one in periods(settings) if one.period in wanted]
+    print_table("Invoices", _PERIOD_HEADERS, [_period_row(one) for one in found])
+    tell_holds(found)
+    for period in sorted({one.period for one in found if one.state == "issued"}):
+        click.echo(f"Files of {period}: {settings.exports / period}")
+    return ALL_ISSUED if all(one.state == "issued" for one in found) else HELD
+
+
+def _period_row(one: PeriodStatus) -> tuple[object, ...]:
+    number = one.number or ("nil" if one.state == "issued" else None)
+    return (one.period, one.distributor_id, one.state, number, one.amount, one.currency)
+
+
+def tell_holds(found: Sequence[PeriodStatus]) -> None:
+    for one in found:
+        if one.state == "held":
+            click.echo(f"Held: {one.period} {one.distributor_id}, {one.amount} {one.currency}")
+            for reason in one.reasons:
+                click.echo(f"  - {reason}")
+
+
+def tell_documents(settings: Settings, period: str) -> None:
+    """The invoices issued for a period, line by line, as they stand in the ledger."""
+    from invoicing.ledger import Ledger
+
+    for document in Ledger(settings.ledger).documents():
+        if document.period != period or document.number is None:
+            continue
+        content = document.content
+        dates = content["dates"]
+        print_table(
+            f"Invoice {document.number} to {content['distributor']['distributor_name']}, "
+            f"{dates['period_starts_on']} to {dates['cutoff_on']}",
+            LINE_HEADERS,
+            [
+                (
+                    line["line_number"],
+                    f"{line['partner_id']} {line['partner_name']}",
+                    line["product_name"],
+                    line["quantity"],
+                    line["unit_price"] or "graduated",
+                    line["amount"],
+                )
+                for line in content["lines"]
+            ],
+        )
+        total = content["totals"]["amount"]
+        click.echo(f"Total {total} {document.currency}, due on {dates['due_on']}\n")
+
+
+def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
+    for one in drafts:
+        state = "" if one["is_complete"] else ", period not over"
+        print_table(
+            f"{one['period']} {one['distributor']['distributor_name']}{state}",
+            LINE_HEADERS,
+            [
+                (
+                    line["line_number"],
+                    f"{line['partner_id']} {line['partner_name']}",
+                    line["product_name"],
+                    line["quantity"],
+                    price(line["unit_price"], one["minor_units"]),
+                    money(line["amount"], one["minor_units"]),
+                )
+                for line in one["lines"]
+            ],
+        )
+        total = money(one["total_amount"], one["minor_units"])
+        click.echo(f"Total {total} {one['currency']}, cut-off {one['cutoff_on']}")
+        if one["issued"]:
+            was, places = one["issued"]["total_amount"], one["minor_units"]
+            click.echo(
+                f"Issued as {one['issued']['number'] or 'nil'} with {money(was, places)}; "
+                f"as known today, {money(one['total_amount'] - was, places)} more."
+            )
+        for found in one["blocking"]:
+            click.echo(f"  blocking {found['kind']} {found['discrepancy_id']}: {found['action']}")
+        click.echo()
+    if not drafts:
+        click.echo("No distributor has a draft of this period.")
+
+
+def _draft_in_text(draft: dict[str, Any]) -> dict[str, Any]:
+    """The same with money as text to the currency's digits, as in status, explain and exports."""
+    from invoicing.canonical import money_text, price_text
+
+    places = draft["minor_units"]
+    issued = draft["issued"] and {
+        **draft["issued"],
+        "total_amount": money_text(draft["issued"]["total_amount"], places),
+    }
+    lines = [
+        {
+            **line,
+            "unit_price": line["unit_price"] and price_text(line["unit_price"], places),
+            "amount": money_text(line["amount"], places),
+        }
+        for line in draft["lines"]
+    ]
+    total = money_text(draft["total_amount"], places)
+    return {**draft, "total_amount": total, "issued": issued, "lines": lines}
+
+
+def _loaded_in_words(settings: Settings) -> str:
+    from dagster_project.lib.status import status as find
+
+    usage = next(feed for feed in find(settings).feeds if feed.feed == "usage")
+    if usage.last_day is None:
+        return f"No usage is loaded: put landing files into {settings.landing}."
+    return f"Usage is loaded from {usage.first_day} to {usage.last_day}."

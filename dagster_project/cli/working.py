@@ -1,0 +1,105 @@
+"""What commands that run something share: the lock, the runner, progress, the load before.
+
+Nothing that tells a result belongs here.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dagster_project.lib import lock, receiving
+from dagster_project.lib.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster_project.lib.runs import Runner
+
+
+@contextmanager
+def working(settings: Settings, command: str) -> Iterator[Callable[[], Runner]]:
+    """Hold the home's lock and show what the runs are at; opens the runner when it is needed."""
+    if not settings.journal.exists() and not receiving.pending(settings, feeds()):
+        raise click.ClickException(
+            f"There is nothing to load: {settings.landing} has no folder such as "
+            f"usage/{settings.first_day}. `muster simulate` makes up some."
+        )
+    with lock.writer(settings.lock, f"muster {command}"), progress() as tell:
+        os.environ.update(settings.environment())
+
+        @functools.cache
+        def open_runner() -> Runner:
+            from dagster_project.lib.runs import Runner
+
+            return Runner.open(settings, tell)
+
+        yield open_runner
+
+
+def load_new(settings: Settings, open_runner: Callable[[], Runner]) -> bool:
+    """Receive, build and publish what is new; whether anything was."""
+    from dagster_project.lib import warehouse
+
+    if (
+        not receiving.pending(settings, feeds())
+        and not receiving.seeds_changed(settings)
+        and warehouse.is_current(settings)
+        and (settings.published / "current.duckdb").exists()
+    ):
+        return False
+    open_runner().load()
+    return True
+
+
+def feeds() -> Collection[str]:
+    from ingest.contracts import FEEDS
+
+    return FEEDS
+
+
+def check_period(settings: Settings, period: str) -> None:
+    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", period):
+        raise click.ClickException(f"{period!r} is not a period such as 2026-01.")
+    if period < f"{settings.first_day:%Y-%m}":
+        raise click.ClickException(
+            f"{period} lies before the first day, {settings.first_day} (MUSTER_FIRST_DAY)."
+        )
+
+
+@contextmanager
+def progress() -> Iterator[Any]:
+    """Says what is going on: one changing line in a terminal, a line a step anywhere else."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        told: set[str] = set()
+
+        def tell_once(step: str, text: str) -> None:
+            if step and step not in told:
+                told.add(step)
+                click.echo(f"· {_step_in_words(step)}", err=True)
+
+        yield tell_once
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting")
+
+        def tell(step: str, text: str) -> None:
+            if step or text:
+                words = " · ".join(part for part in (_step_in_words(step), text.strip()) if part)
+                bar.update(task, description=words[: console.width - 12])
+
+        yield tell
+
+
+def _step_in_words(step: str) -> str:
+    """`raw__portal_usage` is the asset raw/portal_usage; a step without a key is just words."""
+    return step.replace("__", "/") if "__" in step else step.replace("_", " ")
