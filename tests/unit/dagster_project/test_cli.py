@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dagster_project import cli
+from dagster_project.cli.telling import days_in_words
 
 Run: TypeAlias = Callable[..., Result]
 
@@ -60,8 +61,8 @@ def test_simulate_replaces_no_landing_files_unasked(run: Run, tmp_path: Path) ->
 
 def test_active_dates_are_told_as_runs_of_days() -> None:
     days = [date(2026, 1, day) for day in (2, 5, 6, 7)] + [date(2026, 2, 1)]
-    assert cli._days_in_words(days) == "2026-01: 2 5-7; 2026-02: 1"
-    assert cli._days_in_words([date(2026, 1, 31), date(2026, 2, 1)]) == "2026-01: 31; 2026-02: 1"
+    assert days_in_words(days) == "2026-01: 2 5-7; 2026-02: 1"
+    assert days_in_words([date(2026, 1, 31), date(2026, 2, 1)]) == "2026-01: 31; 2026-02: 1"
 
 
 @pytest.mark.parametrize(
