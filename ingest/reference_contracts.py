@@ -105,6 +105,7 @@ _POLICIES = {
     "clock_skew_minutes": _integer("value", 0, 1440),
     "trial_days": _integer("value", 1),
     "correction_periods": _integer("value", 0, 12),
+    "recomputed_periods": _integer("value", 0, 36),
     "release": SeedColumn("value", allowed=("automatic", "approved")),
     "issue_days": _integer("value", 0, 90),
 }

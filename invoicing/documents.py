@@ -6,28 +6,29 @@ Content and issuing. Whether a draft may be issued is `gate`; how it is stored i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from decimal import Decimal
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import duckdb
 
-from invoicing import draft, durable, gate, redaction, roster
+from invoicing import draft, gate, notes, redaction, roster
 from invoicing.canonical import (
     JsonObject,
-    canonical_json,
     money_text,
     parse_list,
     price_text,
-    sha256,
 )
-from invoicing.draft import DraftInvoice, Row, rows
+from invoicing.content import (
+    FORMAT,
+    PRODUCT,
+    band_in_text,
+    provenance_of,
+    roster_proof,
+    sum_if_known,
+    totals_of,
+)
+from invoicing.draft import DraftInvoice, DraftNote, Row, rows
 from invoicing.ledger import Document, Head, Ledger
 
-FORMAT = "musterhouse-document/1"
-_PACKAGES = ("musterhouse", "duckdb", "dbt-core", "dbt-duckdb")
-_PRODUCT = ("product_code", "product_name", "category", "billing_unit", "sku", "listing_order")
 _CUSTOMER = (
     "customer_id",
     "customer_name",
@@ -42,14 +43,17 @@ _TEXTS = ("expected", "found", "evidence", "action", "waiver_reason")
 
 
 def issue(conn: duckdb.DuckDBPyConnection, ledger: Ledger, period: str) -> list[Document]:
-    """Write the ledger document of each distributor that is released and not yet issued.
+    """Write the ledger documents of each distributor that is released and not yet issued.
 
+    The notes of earlier periods come first, then the invoice: it is the mark that the run is
+    done, so a crash in between leaves a run that still has to be, never half a one (R25).
     Returns the documents written now, by distributor and currency; none on a rerun. A crash
     leaves whole documents only, and the next call writes the rest.
-    Raises gate.StaleDraftError when the draft is no longer the one that was released, and
-    ledger.LedgerError when a document would not fit its chain.
+    Raises gate.StaleDraftError when the draft is no longer the one that was released, or documents
+    were written since notes were drafted, and ledger.LedgerError when a document would not fit its
+    chain.
     """
-    written: list[Document] = []
+    due: list[tuple[DraftInvoice, gate.Release, list[DraftNote]]] = []
     for invoice in draft.invoices(conn, period):
         key = (period, invoice.distributor_id, invoice.currency)
         release = gate.recorded(ledger, *key)
@@ -57,9 +61,17 @@ def issue(conn: duckdb.DuckDBPyConnection, ledger: Ledger, period: str) -> list[
             continue
         gate.check_fresh(invoice, draft.current_version_set(conn))
         gate.check_released(invoice, release)
-        document = _document(conn, ledger, invoice, release)
-        ledger.append(document)
-        written.append(document)
+        corrections = draft.notes(conn, *key)
+        if corrections:
+            gate.check_ledger(conn, ledger, invoice)
+        due.append((invoice, release, corrections))
+    written: list[Document] = []
+    for invoice, release, corrections in due:
+        for one in corrections:
+            written.append(notes.correction(conn, ledger, invoice, one, release))
+            ledger.append(written[-1])
+        written.append(_document(conn, ledger, invoice, release))
+        ledger.append(written[-1])
     return written
 
 
@@ -70,23 +82,9 @@ def _document(
     head = ledger.head(invoice.distributor_id)
     path = ledger.staged_roster_path(invoice.distributor_id)
     size = roster.write(conn, invoice.period, invoice.distributor_id, invoice.currency, path)
-    proof = {"rows": size.rows, "counted": size.counted, "sha256": durable.file_sha256(path)}
     found = _discrepancies(conn, invoice)
-    content = _content(conn, invoice, release, head, found, proof)
-    provenance = {
-        "content_sha256": sha256(canonical_json(content)),
-        "previous_document_sha256": head.document_sha256,
-        "version_set_sha256": invoice.version_set_sha256,
-        "released_by": release.released_by,
-        # Who decided is for our own auditors; the distributor reads the decision and its reason.
-        "waivers": [
-            {"discrepancy_id": row["discrepancy_id"], "decided_by": row["decided_by"]}
-            for row in found
-            if row["state"] == "waived"
-        ],
-        "versions": {package: _installed(package) for package in _PACKAGES},
-    }
-    return Document(content, provenance)
+    content = _content(conn, invoice, release, head, found, roster_proof(size, path))
+    return Document(content, provenance_of(invoice, release, head, content, found))
 
 
 def _content(
@@ -122,7 +120,7 @@ def _content(
         "unused": unused,
         "not_billed": _not_billed(conn, invoice),
         "discrepancies": [_discrepancy(row, redact, invoice.minor_units) for row in discrepancies],
-        "totals": _totals(invoice, lines, unused),
+        "totals": totals_of(invoice.total_amount, invoice.minor_units, lines, unused),
         "roster": proof,
         "previous_content_sha256": head.content_sha256,
     }
@@ -174,18 +172,20 @@ def _line(line: Row | None, members: list[Row], minor_units: int) -> JsonObject:
         "line_number": line["line_number"] if line else None,
         "partner_id": named["partner_id"],
         "partner_name": named["partner_name"],
-        **{column: named.get(column) for column in _PRODUCT},
+        **{column: named.get(column) for column in PRODUCT},
         "quantity": line["quantity"] if line else 0,
         "pricing_model": line["pricing_model"] if line else None,
         "unit_price": None if price is None else price_text(price, minor_units),
         "band_min": line["band_min"] if line else None,
         "band_max": line["band_max"] if line else None,
         "units_to_next_band": line["units_to_next_band"] if line else None,
-        "bands": [_band(band, minor_units) for band in parse_list(line["bands"])] if line else [],
+        "bands": [band_in_text(band, minor_units) for band in parse_list(line["bands"])]
+        if line
+        else [],
         "amount": money_text(amount, minor_units),
         "customer_count": line["customer_count"] if line else 0,
-        "joined": _sum_if_known(member["joined"] for member in members),
-        "left_since": _sum_if_known(member["left_since"] for member in members),
+        "joined": sum_if_known(member["joined"] for member in members),
+        "left_since": sum_if_known(member["left_since"] for member in members),
         "customers": [
             {
                 **{column: member[column] for column in _CUSTOMER},
@@ -193,15 +193,6 @@ def _line(line: Row | None, members: list[Row], minor_units: int) -> JsonObject:
             }
             for member in members
         ],
-    }
-
-
-def _band(band: JsonObject, minor_units: int) -> JsonObject:
-    return {
-        "min_quantity": band["min_quantity"],
-        "max_quantity": band["max_quantity"],
-        "unit_price": price_text(Decimal(str(band["unit_price"])), minor_units),
-        "quantity": band["quantity"],
     }
 
 
@@ -251,56 +242,3 @@ def _discrepancy(row: Row, redact: redaction.Redactor, minor_units: int) -> Json
         "decision": row["decision"],
         "waiver_reason": texts["waiver_reason"],
     }
-
-
-def _totals(invoice: DraftInvoice, lines: list[JsonObject], unused: list[JsonObject]) -> JsonObject:
-    """The header amount is the mart's; the ledger refuses it unless the lines add up to it."""
-    groups = [*lines, *unused]
-    places = invoice.minor_units
-    return {
-        "line_count": len(lines),
-        "usage_rows": sum(len(group["customers"]) for group in groups),
-        "units": sum(group["quantity"] for group in groups),
-        "amount": money_text(invoice.total_amount, places),
-        "partners": _totals_by(groups, ("partner_id", "partner_name"), places),
-        "products": _totals_by(groups, ("product_code", "product_name"), places),
-        "categories": _totals_by(groups, ("category",), places),
-    }
-
-
-def _totals_by(
-    groups: Iterable[JsonObject], names: tuple[str, ...], minor_units: int
-) -> list[JsonObject]:
-    """Sums of licence units (R7: not of people) and money, one entry per key in order of the key.
-
-    The first of `names` is the key.
-    """
-    members: dict[Any, list[JsonObject]] = defaultdict(list)
-    for group in groups:
-        members[group[names[0]]].append(group)
-    return [
-        {
-            **{name: of_key[0][name] for name in names},
-            "line_count": sum(group["line_number"] is not None for group in of_key),
-            "units": sum(group["quantity"] for group in of_key),
-            "joined": _sum_if_known(group["joined"] for group in of_key),
-            "left_since": _sum_if_known(group["left_since"] for group in of_key),
-            "amount": money_text(
-                sum((Decimal(group["amount"]) for group in of_key), Decimal(0)), minor_units
-            ),
-        }
-        for _, of_key in sorted(members.items())
-    ]
-
-
-def _sum_if_known(values: Iterable[int | None]) -> int | None:
-    """Null for a first period: it has no window before, so who joined or left is not known."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -33,11 +33,35 @@ class DraftInvoice:
     line_count: int
     total_amount: Decimal
     is_complete: bool
+    is_passed_over: bool
     version_set_sha256: str
     policies: JsonObject
     purchase_order: str | None
     seller: JsonObject
     distributor: JsonObject
+
+
+@dataclass(frozen=True)
+class DraftNote:
+    """One row of billing.draft_notes: what a run would correct of one period and currency (R25).
+
+    `period` is the corrected one, `run_period` the run's. `corrects_number` is None where the
+    period was billed with nothing.
+    """
+
+    period: str
+    distributor_id: str
+    currency: str
+    kind: str
+    run_period: str
+    corrects_number: str | None
+    corrects_sequence: int | None
+    minor_units: int
+    period_starts_on: date
+    cutoff_on: date
+    window_starts_on: date
+    total_amount: Decimal
+    policies: JsonObject
 
 
 def rows(conn: duckdb.DuckDBPyConnection, query: str, parameters: list[Any]) -> list[Row]:
@@ -54,7 +78,7 @@ def invoices(conn: duckdb.DuckDBPyConnection, period: str | None = None) -> list
         """
         select
             period, distributor_id, currency, cutoff_on, period_starts_on, window_starts_on,
-            minor_units, issue_on, due_on, line_count, total_amount, is_complete,
+            minor_units, issue_on, due_on, line_count, total_amount, is_complete, is_passed_over,
             version_set_sha256, policies, purchase_order, seller, distributor
         from billing.draft_invoices
         where period = coalesce(?, period)
@@ -66,6 +90,25 @@ def invoices(conn: duckdb.DuckDBPyConnection, period: str | None = None) -> list
         for column in ("policies", "seller", "distributor"):
             row[column] = parse_object(row[column])
     return [DraftInvoice(**row) for row in found]
+
+
+def notes(
+    conn: duckdb.DuckDBPyConnection, period: str, distributor_id: str, currency: str
+) -> list[DraftNote]:
+    """The notes that go out with this invoice of a run, by corrected period and currency."""
+    found = rows(
+        conn,
+        """
+        select
+            period, distributor_id, currency, kind, run_period, corrects_number, corrects_sequence,
+            minor_units, period_starts_on, cutoff_on, window_starts_on, total_amount, policies
+        from billing.draft_notes
+        where run_period = ? and distributor_id = ? and invoice_currency = ?
+        order by period, currency
+        """,
+        [period, distributor_id, currency],
+    )
+    return [DraftNote(**{**row, "policies": parse_object(row["policies"])}) for row in found]
 
 
 def current_version_set(conn: duckdb.DuckDBPyConnection) -> str:

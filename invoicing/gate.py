@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ import duckdb
 from invoicing import draft, durable
 from invoicing.canonical import JsonObject, canonical_json, price_text
 from invoicing.checks import CheckResult
-from invoicing.draft import DraftInvoice, Row, rows
+from invoicing.draft import DraftInvoice, DraftNote, Row, rows
 from invoicing.ledger import RELEASES, Document, Ledger
 
 FORMAT = "musterhouse-release/1"
@@ -35,7 +35,9 @@ class Release:
 
     `held` carries the reasons, sentences for a clerk; `released` pins the version set, the
     policies and the dates its document will have; `issued` says the document exists already.
-    Dates are ISO text, the amount is decimal text in the currency's minor units.
+    Dates are ISO text, the amount is decimal text in the currency's minor units. `notes` holds the
+    totals of the credit and debit notes that go out with the invoice, by corrected period and
+    currency.
     """
 
     period: str
@@ -49,6 +51,7 @@ class Release:
     issue_on: str
     due_on: str
     released_by: str | None
+    notes: JsonObject = field(default_factory=dict)
 
 
 def decide(
@@ -62,16 +65,16 @@ def decide(
 
     `check_failures` may contain passed checks and warnings; only failed blocking ones hold.
     `approvals` names, per distributor, the second person that policy `release` = `approved` asks
-    for. What is already issued keeps its record. Ordered by distributor and currency.
+    for. What is already issued keeps its record. A period that was passed over is not decided on:
+    what it owes goes into a note (R25). Ordered by distributor and currency.
     Raises StaleDraftError, and records nothing, when a draft is not of the current version set.
     """
-    invoices = draft.invoices(conn, period)
+    invoices = [i for i in draft.invoices(conn, period) if not i.is_passed_over]
     version_set = draft.current_version_set(conn)
     unissued = [i for i in invoices if not ledger.issued(period, i.distributor_id, i.currency)]
     for invoice in unissued:
         check_fresh(invoice, version_set)
     every_draft = draft.invoices(conn)
-    blocking = _blocking(conn, period)
     unknown = _unknown_products(conn, period)
     decisions: list[Release] = []
     for invoice in invoices:
@@ -79,16 +82,18 @@ def decide(
         if document:
             decisions.append(_of_document(document))
             continue
+        notes = draft.notes(conn, period, invoice.distributor_id, invoice.currency)
         approved_by = (approvals or {}).get(invoice.distributor_id)
         reasons = [
             *_incomplete(invoice),
             *_out_of_order(ledger, invoice, every_draft),
-            *_discrepancies(invoice, blocking),
+            *_discrepancies(invoice, _blocking(conn, period)),
+            *_discrepancies_of_notes(conn, invoice, notes),
             *_without_product(invoice, unknown),
             *_failed_checks(invoice, check_failures),
             *_unapproved(invoice, approved_by),
         ]
-        decisions.append(_decision(invoice, reasons, approved_by or "automatic"))
+        decisions.append(_decision(invoice, notes, reasons, approved_by or "automatic"))
     for decision in decisions:
         if decision.state != "issued":
             _record(ledger, decision)
@@ -103,6 +108,22 @@ def check_fresh(invoice: DraftInvoice, version_set_sha256: str) -> None:
             f"set {invoice.version_set_sha256[:12]}, but {version_set_sha256[:12]} is in force: "
             f"files or settings changed since. Run `muster draft {invoice.period}`, then close "
             "again."
+        )
+
+
+def check_ledger(conn: duckdb.DuckDBPyConnection, ledger: Ledger, invoice: DraftInvoice) -> None:
+    """Raise StaleDraftError if documents were written since the draft was computed.
+
+    A note is a difference from all that was billed, so it must not be written a second time.
+    """
+    known = conn.execute(
+        "select coalesce(max(sequence), 0) from billing.issued_invoices where distributor_id = ?",
+        [invoice.distributor_id],
+    ).fetchall()
+    if known[0][0] != ledger.head(invoice.distributor_id).sequence:
+        raise StaleDraftError(
+            f"Documents of {invoice.distributor_id} were written since its corrections were "
+            f"drafted. Close {invoice.period} again, so that they are drafted anew."
         )
 
 
@@ -128,7 +149,9 @@ def records(ledger: Ledger, period: str | None = None) -> list[Release]:
     return sorted(found, key=lambda r: (r.period, r.distributor_id, r.currency))
 
 
-def _decision(invoice: DraftInvoice, reasons: list[str], released_by: str) -> Release:
+def _decision(
+    invoice: DraftInvoice, notes: list[DraftNote], reasons: list[str], released_by: str
+) -> Release:
     return Release(
         period=invoice.period,
         distributor_id=invoice.distributor_id,
@@ -141,6 +164,10 @@ def _decision(invoice: DraftInvoice, reasons: list[str], released_by: str) -> Re
         issue_on=invoice.issue_on.isoformat(),
         due_on=invoice.due_on.isoformat(),
         released_by=None if reasons else released_by,
+        notes={
+            f"{note.period} {note.currency}": price_text(note.total_amount, note.minor_units)
+            for note in notes
+        },
     )
 
 
@@ -173,20 +200,18 @@ def _incomplete(invoice: DraftInvoice) -> list[str]:
 def _out_of_order(
     ledger: Ledger, invoice: DraftInvoice, every_draft: list[DraftInvoice]
 ) -> list[str]:
-    """Periods issue in order per distributor; what lies before the first issue is not a gap."""
+    """Periods issue in order per distributor; what was passed over is a note's (R25).
+
+    A period whose invoice was cancelled is issued again before the next one (R24).
+    """
     key = (invoice.distributor_id, invoice.currency)
-    last = ledger.last_issued_period(*key)
-    if last and last > invoice.period:
-        return [
-            f"{last} is already issued, so {invoice.period} can no longer become an invoice of its "
-            "own. Check why data of this month arrived only now; retract the files if they are "
-            "wrong, or agree with the distributor how to charge it."
-        ]
     earlier = [
         other
         for other in every_draft
         if (other.distributor_id, other.currency) == key
-        and (last or "") < other.period < invoice.period
+        and other.period < invoice.period
+        and not other.is_passed_over
+        and not ledger.issued(other.period, *key)
     ]
     if not earlier:
         return []
@@ -219,6 +244,17 @@ def _discrepancies(invoice: DraftInvoice, blocking: list[Row]) -> list[str]:
         if row["distributor_id"] in (invoice.distributor_id, None):
             by_kind[row["kind"]].append(row)
     return [_discrepancy_sentence(kind, found, invoice) for kind, found in by_kind.items()]
+
+
+def _discrepancies_of_notes(
+    conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice, notes: list[DraftNote]
+) -> list[str]:
+    """A correction rests on its period as known now, so what blocks that period blocks it too."""
+    return [
+        f"Its correction of {period}: {reason}"
+        for period in sorted({note.period for note in notes})
+        for reason in _discrepancies(invoice, _blocking(conn, period))
+    ]
 
 
 def _discrepancy_sentence(kind: str, found: list[Row], invoice: DraftInvoice) -> str:

@@ -6,7 +6,8 @@ Storing, reading back and verifying documents. What goes into one is decided in 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,9 @@ from invoicing.canonical import JsonObject, canonical_json, sha256
 # Release records live beside the distributors' folders, so no distributor may have this id.
 RELEASES = "releases"
 
+CREDIT_NOTE, DEBIT_NOTE = "credit_note", "debit_note"
+NOTES = (CREDIT_NOTE, DEBIT_NOTE)
+
 
 class LedgerError(RuntimeError):
     """The ledger refuses a document, or is not what it was when it was written."""
@@ -26,7 +30,7 @@ class LedgerError(RuntimeError):
 
 @dataclass(frozen=True)
 class Document:
-    """An invoice or a nil document.
+    """An invoice, a nil document, or a credit or debit note that corrects or cancels one (R25).
 
     `content` is what the distributor sees; it does not depend on landing format or load order.
     `provenance` says what it was computed from and links it to the previous document.
@@ -49,8 +53,27 @@ class Document:
         return number
 
     @property
+    def kind(self) -> str:
+        return str(self.content["kind"])
+
+    @property
+    def is_note(self) -> bool:
+        return self.kind in NOTES
+
+    @property
     def period(self) -> str:
+        """The period whose run issued it."""
         return str(self.content["period"])
+
+    @property
+    def billed_period(self) -> str:
+        """The period whose use it bills: for a note, the one it corrects."""
+        return str(self.content["corrects"]["period"]) if self.is_note else self.period
+
+    @property
+    def cancels(self) -> str | None:
+        """The number of the invoice that this credit note takes back whole (R24)."""
+        return str(self.content["cancels"]) if self.is_note and self.content["cancels"] else None
 
     @property
     def currency(self) -> str:
@@ -107,9 +130,33 @@ class _Entry:
     """What finding a document needs, so that a long ledger is not held in memory."""
 
     path: Path
-    key: tuple[str, str]  # period, currency
+    key: tuple[str, str]  # billed period, currency
+    is_note: bool
+    cancels: str | None
     number: str | None
     head: Head
+
+    @classmethod
+    def of(cls, path: Path, document: Document, before: Head, data: bytes) -> _Entry:
+        return cls(
+            path=path,
+            key=(document.billed_period, document.currency),
+            is_note=document.is_note,
+            cancels=document.cancels,
+            number=document.number,
+            head=before.after(document, data),
+        )
+
+
+def _live(entries: Iterable[_Entry]) -> dict[tuple[str, str], _Entry]:
+    """The invoice or nil document in force of each billed period and currency."""
+    live: dict[tuple[str, str], _Entry] = {}
+    for entry in entries:
+        if not entry.is_note:
+            live[entry.key] = entry
+        elif entry.cancels is not None:
+            live.pop(entry.key, None)
+    return live
 
 
 class Ledger:
@@ -140,16 +187,22 @@ class Ledger:
         return entries[-1].head if entries else Head()
 
     def issued(self, period: str, distributor_id: str, currency: str) -> Document | None:
-        """The document of a period, or None while it is not issued."""
-        for entry in self._entries(distributor_id):
-            if entry.key == (period, currency):
-                return self._read(entry.path)
-        return None
+        """The invoice or nil document in force of a period, or None while there is none."""
+        entry = _live(self._entries(distributor_id)).get((period, currency))
+        return self._read(entry.path) if entry else None
 
-    def last_issued_period(self, distributor_id: str, currency: str) -> str | None:
-        """The latest period with a document in this currency."""
-        periods = [e.key[0] for e in self._entries(distributor_id) if e.key[1] == currency]
-        return max(periods, default=None)
+    def of_period(self, period: str, distributor_id: str, currency: str) -> list[Document]:
+        """Every document that bills the period: invoices, cancelled ones too, and their notes."""
+        return [
+            self._read(entry.path)
+            for entry in self._entries(distributor_id)
+            if entry.key == (period, currency)
+        ]
+
+    def issued_periods(self, distributor_id: str, currency: str) -> list[str]:
+        """Every period that was ever invoiced in this currency, ascending."""
+        entries = self._entries(distributor_id)
+        return sorted({e.key[0] for e in entries if e.key[1] == currency and not e.is_note})
 
     def numbered(self, number: str) -> Document | None:
         """The document with this number, or None."""
@@ -174,19 +227,22 @@ class Ledger:
     def append(self, document: Document) -> None:
         """Commit a document whose roster lies at `staged_roster_path`; all of it or nothing.
 
-        Raises LedgerError, leaving the ledger as it was, when the period already has a document
+        Raises LedgerError, leaving the ledger as it was, when the period already has an invoice
         in this currency or when `verify` would find a fault in the result.
         """
         distributor_id, sequence = document.distributor_id, document.sequence
         self._check_name(distributor_id)
-        existing = self.issued(document.period, distributor_id, document.currency)
-        if existing:
+        key = (document.billed_period, distributor_id, document.currency)
+        existing = self.issued(*key)
+        if existing and not document.is_note:
             raise LedgerError(
                 f"{document.period} {distributor_id} {document.currency} is already issued as "
                 f"{existing.name}; an issued document never changes (R24)."
             )
         staged = self.staged_roster_path(distributor_id)
-        fault = _fault(self.head(distributor_id), document, staged)
+        fault = _fault(self.head(distributor_id), document, staged) or _note_fault(
+            document, self.of_period(*key), existing
+        )
         if fault:
             raise LedgerError(f"{document.name} was not written: {fault}.")
         durable.publish_file(staged, self.roster_path(distributor_id, sequence))
@@ -200,26 +256,26 @@ class Ledger:
         it: that is what the backup is for.
         """
         for distributor_id in self.distributors():
-            head = Head()
-            keys: set[tuple[str, str]] = set()
+            entries: list[_Entry] = []
             for path in self._paths(distributor_id):
                 data = path.read_bytes()
                 where = f"{distributor_id}/{path.name}"
                 try:
                     document = Document.from_bytes(data)
-                    fault = self._file_fault(path, data, document, head, keys)
+                    fault = self._file_fault(path, data, document, entries)
+                    head = entries[-1].head if entries else Head()
+                    entries.append(_Entry.of(path, document, head, data))
                 except (ValueError, KeyError, TypeError, ArithmeticError) as error:
                     return f"{where}: is not a ledger document ({error!r})"
                 if fault:
                     return f"{where}: {fault}"
-                head = head.after(document, data)
-                keys.add((document.period, document.currency))
         return None
 
     def load_into(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Replace schema `ledger` (documents, lines, customers) by what the files say.
+        """Replace schema `ledger` (documents, lines, customers, rosters) by what the files say.
 
-        One transaction; the tables exist even while the ledger is empty.
+        One transaction; the tables exist even while the ledger is empty. `rosters` is a view of
+        the last roster of each billed period in force, which a correction is compared with (R25).
         """
         conn.begin()
         try:
@@ -227,9 +283,21 @@ class Ledger:
             for table, columns in _TABLES.items():
                 types = ", ".join(f"{name} {kind}" for name, kind in columns.items())
                 conn.execute(f"create or replace table ledger.{table} ({types})")
-            for document in self.documents():
-                for table, found in _table_rows(document).items():
-                    _insert(conn, table, found)
+            rosters: dict[tuple[str, str, str], Path] = {}
+            for distributor_id in self.distributors():
+                entries = self._entries(distributor_id)
+                live = _live(entries)
+                in_force = {entry.path for entry in live.values()}
+                for entry in entries:
+                    document = self._read(entry.path)
+                    is_cancelled = not document.is_note and entry.path not in in_force
+                    for table, found in _table_rows(document, is_cancelled).items():
+                        _insert(conn, table, found)
+                    key = (distributor_id, *entry.key)
+                    rosters[key] = self.roster_path(distributor_id, document.sequence)
+                    if entry.cancels:
+                        del rosters[key]
+            conn.execute(_rosters_view(rosters))
             conn.commit()
         except BaseException:
             conn.rollback()
@@ -267,10 +335,7 @@ class Ledger:
         for path in self._paths(distributor_id):
             entry = self._entries_by_path.get(path)
             if entry is None:
-                document = self._read(path)
-                key = (document.period, document.currency)
-                head_after = head.after(document, path.read_bytes())
-                entry = _Entry(path, key, document.number, head_after)
+                entry = _Entry.of(path, self._read(path), head, path.read_bytes())
                 self._entries_by_path[path] = entry
             head = entry.head
             entries.append(entry)
@@ -290,7 +355,7 @@ class Ledger:
                 )
 
     def _file_fault(
-        self, path: Path, data: bytes, document: Document, head: Head, keys: set[tuple[str, str]]
+        self, path: Path, data: bytes, document: Document, before: list[_Entry]
     ) -> str | None:
         if document.to_bytes() != data:
             return "its bytes are not the canonical form of its content"
@@ -298,15 +363,22 @@ class Ledger:
             return f"belongs to {document.distributor_id}"
         if path != self.document_path(path.parent.name, document.sequence):
             return f"its name does not match its sequence {document.sequence}"
-        if (document.period, document.currency) in keys:
+        key = (document.billed_period, document.currency)
+        live = _live(before).get(key)
+        if live and not document.is_note:
             return f"a second document of {document.period} in {document.currency}"
-        return _fault(head, document, self.roster_path(path.parent.name, document.sequence))
+        head = before[-1].head if before else Head()
+        fault = _fault(head, document, self.roster_path(path.parent.name, document.sequence))
+        if fault or not document.is_note:
+            return fault
+        earlier = [self._read(entry.path) for entry in before if entry.key == key]
+        return _note_fault(document, earlier, self._read(live.path) if live else None)
 
 
 def _fault(head: Head, document: Document, roster: Path) -> str | None:
     """Why `document` cannot follow `head`, or None. The one check of both append and verify."""
     content, provenance = document.content, document.provenance
-    number = head.next_number(document.distributor_id) if content["kind"] == "invoice" else None
+    number = head.next_number(document.distributor_id) if content["kind"] != "nil" else None
     expected = [
         ("sequence", content["sequence"], head.next_sequence),
         ("number", content["number"], number),
@@ -342,14 +414,67 @@ def _sum_fault(content: JsonObject) -> str | None:
     return None
 
 
+def _note_fault(document: Document, earlier: list[Document], live: Document | None) -> str | None:
+    """Why a note cannot follow the documents of its billed period, or None for a good one.
+
+    It corrects the document in force, credits no more than was billed (R25), is called by the
+    sign of its total, and leaves nothing billed when it cancels (R24).
+    """
+    if not document.is_note:
+        return None
+    content = document.content
+    named = (content["corrects"]["number"], content["corrects"]["sequence"])
+    if named != ((live.number, live.sequence) if live else (None, None)):
+        return (
+            f"corrects {named[0] or named[1]}, but in force is {live.name if live else 'nothing'}"
+        )
+    if document.cancels and (live is None or document.cancels != live.number):
+        return f"cancels {document.cancels}, but corrects {named[0]}"
+    if live is None and not all(one.is_note for one in earlier):
+        return f"corrects {document.billed_period}, whose invoice is cancelled: it is issued again"
+    kind = DEBIT_NOTE if Decimal(content["totals"]["amount"]) > 0 else CREDIT_NOTE
+    if document.kind != kind:
+        return f"a {document.kind} of {content['totals']['amount']}"
+    net: dict[tuple[str, str, str], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
+    for one in (*earlier, document):
+        for line in (*one.content["lines"], *one.content["unused"]):
+            for customer in line["customers"]:
+                of_customer = net[line["partner_id"], line["product_code"], customer["customer_id"]]
+                of_customer[0] += customer["quantity"]
+                of_customer[1] += Decimal(customer["amount"])
+    for (partner_id, product_code, customer_id), (quantity, amount) in net.items():
+        where = f"{partner_id} {product_code} {customer_id}"
+        if quantity < 0 or amount < 0:
+            return f"credits more than was billed: {where} is left with {quantity} and {amount}"
+        if document.cancels and (quantity or amount):
+            return f"cancels, but leaves {where} with {quantity} and {amount}"
+    return None
+
+
+_PRODUCT = {
+    "partner_id": "VARCHAR",
+    "partner_name": "VARCHAR",
+    "product_code": "VARCHAR",
+    "product_name": "VARCHAR",
+    "category": "VARCHAR",
+    "billing_unit": "VARCHAR",
+    "sku": "VARCHAR",
+    "listing_order": "BIGINT",
+}
+_DOCUMENT = {
+    "distributor_id": "VARCHAR",
+    "sequence": "BIGINT",
+    "period": "VARCHAR",
+    "billed_period": "VARCHAR",
+    "currency": "VARCHAR",
+}
 _TABLES = {
     "documents": {
-        "distributor_id": "VARCHAR",
-        "sequence": "BIGINT",
+        **_DOCUMENT,
         "number": "VARCHAR",
         "kind": "VARCHAR",
-        "period": "VARCHAR",
-        "currency": "VARCHAR",
+        "cancels": "VARCHAR",
+        "is_cancelled": "BOOLEAN",
         "cutoff_on": "DATE",
         "issue_on": "DATE",
         "due_on": "DATE",
@@ -359,47 +484,51 @@ _TABLES = {
         "version_set_sha256": "VARCHAR",
     },
     "lines": {
-        "distributor_id": "VARCHAR",
-        "sequence": "BIGINT",
-        "period": "VARCHAR",
-        "currency": "VARCHAR",
+        **_DOCUMENT,
         "line_number": "BIGINT",
-        "partner_id": "VARCHAR",
-        "product_code": "VARCHAR",
+        "corrects_line": "BIGINT",
+        **_PRODUCT,
         "quantity": "BIGINT",
         "unit_price": "DECIMAL(18, 6)",
+        "bands": "VARCHAR",
         "amount": "DECIMAL(18, 3)",
     },
     "customers": {
-        "distributor_id": "VARCHAR",
-        "sequence": "BIGINT",
-        "period": "VARCHAR",
-        "currency": "VARCHAR",
-        "partner_id": "VARCHAR",
-        "product_code": "VARCHAR",
+        **_DOCUMENT,
+        **_PRODUCT,
         "customer_id": "VARCHAR",
+        "customer_name": "VARCHAR",
+        "licence_type": "VARCHAR",
+        "owner": "VARCHAR",
         "quantity": "BIGINT",
         "amount": "DECIMAL(18, 3)",
     },
 }
 
 
-def _table_rows(document: Document) -> dict[str, list[JsonObject]]:
+def _table_rows(document: Document, is_cancelled: bool) -> dict[str, list[JsonObject]]:
     """A document as rows of the tables above; money stays the document's own text."""
     content = document.content
     groups = [*content["lines"], *content["unused"]]
     head = {
+        "cancels": None,
         **content,
         **content["dates"],
         "distributor_id": document.distributor_id,
+        "billed_period": document.billed_period,
+        "is_cancelled": is_cancelled,
         "total_amount": content["totals"]["amount"],
         "policies": canonical_json(content["policies"]).decode().rstrip(),
         "content_sha256": document.provenance["content_sha256"],
         "version_set_sha256": document.provenance["version_set_sha256"],
     }
+    lines = [
+        {"corrects_line": None, **head, **line, "bands": json.dumps(line["bands"])}
+        for line in content["lines"]
+    ]
     values = {
         "documents": [head],
-        "lines": [{**head, **line} for line in content["lines"]],
+        "lines": lines,
         "customers": [
             {**head, **group, **customer} for group in groups for customer in group["customers"]
         ],
@@ -408,6 +537,48 @@ def _table_rows(document: Document) -> dict[str, list[JsonObject]]:
         table: [{column: row[column] for column in columns} for row in values[table]]
         for table, columns in _TABLES.items()
     }
+
+
+def _rosters_view(rosters: dict[tuple[str, str, str], Path]) -> str:
+    """The last roster of each (distributor, billed period, currency), read when asked for.
+
+    A view, because a roster can have millions of rows and is looked at only where something has
+    to be corrected. Every `load_into` makes it anew, so a home can be moved.
+    """
+    if not rosters:
+        return """
+            create or replace view ledger.rosters as
+            select
+                null::varchar as distributor_id, null::varchar as billed_period,
+                null::varchar as currency, null::varchar as partner_id,
+                null::varchar as product_code, null::varchar as customer_id,
+                null::varchar as unit_kind, null::varchar as unit_id,
+                null::boolean as is_counted, null::varchar as reason
+            where false
+        """
+    missing = [str(path) for path in rosters.values() if not path.is_file()]
+    if missing:
+        raise LedgerError(f"{missing[0]} is missing. Restore the ledger from its backup.")
+
+    def text(value: str) -> str:
+        return "'" + value.replace("'", "''") + "'"
+
+    keys = ", ".join(
+        f"({text(str(path))}, {', '.join(text(part) for part in key)})"
+        for key, path in rosters.items()
+    )
+    paths = ", ".join(text(str(path)) for path in rosters.values())
+    return f"""
+        create or replace view ledger.rosters as
+        select
+            keys.distributor_id, keys.billed_period, keys.currency, roster.partner_id,
+            roster.product_code, roster.customer_id, roster.unit_kind, roster.unit_id,
+            roster.is_counted, roster.reason
+        from read_parquet([{paths}], filename = true) as roster
+        inner join
+            (values {keys}) as keys (path, distributor_id, billed_period, currency)
+            on roster.filename = keys.path
+    """
 
 
 def _insert(conn: duckdb.DuckDBPyConnection, table: str, found: list[JsonObject]) -> None:

@@ -71,6 +71,21 @@ def write(
     return RosterSize(*size)
 
 
+def write_empty(like: Path, path: Path) -> RosterSize:
+    """A roster without a row, for a document that counts nobody: it takes an invoice back (R24)."""
+    source, target = (str(one).replace("'", "''") for one in (like, path))
+    with duckdb.connect() as conn:
+        conn.execute(
+            f"""
+            copy (select * from read_parquet('{source}') limit 0) to '{target}' (
+                format parquet, compression zstd, row_group_size {_ROWS_PER_GROUP},
+                use_tmp_file false
+            )
+            """
+        )
+    return RosterSize(0, 0)
+
+
 def of_product(path: Path, partner_id: str, product_code: str) -> list[Row]:
     """The rows of a roster file that explain one line: counted units first, then near misses."""
     with duckdb.connect() as conn:

@@ -12,3 +12,8 @@
 {% macro duckdb__date_spine(name, first, last, step) -%}
     cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 {{ step }})) as date) as {{ name }}
 {%- endmacro %}
+
+{# A period as a number that grows by one a month. #}
+{% macro month_index(period) -%}
+    (cast(substr({{ period }}, 1, 4) as integer) * 12 + cast(substr({{ period }}, 6, 2) as integer))
+{%- endmacro %}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from invoicing.canonical import sha256
 from invoicing.exports.discrepancies import discrepancies_csv
 from invoicing.exports.exported import ExportedFile
 from invoicing.exports.invoice import invoice_csv, invoice_json
+from invoicing.exports.note import note_csv, note_json, note_statements
 from invoicing.exports.statement import statements
 from invoicing.exports.usage import usage_csv
 from invoicing.ledger import Document, Ledger, LedgerError
 
-FORMAT = "musterhouse-manifest/1"
+FORMAT = "musterhouse-manifest/2"
 MANIFEST = "manifest.json"
 
 
@@ -35,18 +37,14 @@ class Rendered:
 def render(ledger: Ledger, document: Document, exports_root: Path) -> Rendered:
     """Write `<exports_root>/<period>/<distributor_id>/` from the ledger.
 
-    The first document of the distributor's period is the folder itself; one in another currency
-    gets a sub-folder named after it, with a manifest of its own. A folder with these very bytes is
-    left untouched; any other is replaced by a rename. Run again, the bytes are the same.
+    The invoice of the period that is in force is the folder itself; one in another currency gets a
+    sub-folder named after it. Notes of the run, and an invoice that was cancelled, are files with
+    their number in the name. One manifest speaks for all. A folder with these very bytes is left
+    untouched; any other is replaced by a rename. Run again, the bytes are the same.
     Raises LedgerError when a roster is not the one its document was issued with.
     """
     distributor_id, period = document.distributor_id, document.period
-    siblings = [d for d in ledger.documents(distributor_id) if d.period == period]
-    files = [
-        file if position == 0 else replace(file, path=f"{sibling.currency}/{file.path}")
-        for position, sibling in enumerate(siblings)
-        for file in _files(ledger, sibling)
-    ]
+    files = _files(ledger, [d for d in ledger.documents(distributor_id) if d.period == period])
     folder = exports_root / period / distributor_id
     paths = tuple(file.path for file in files)
     if _is_same(folder, files):
@@ -64,9 +62,24 @@ def render(ledger: Ledger, document: Document, exports_root: Path) -> Rendered:
     return Rendered(folder, paths, is_changed=True)
 
 
-def _files(ledger: Ledger, document: Document) -> list[ExportedFile]:
+def _files(ledger: Ledger, documents: list[Document]) -> list[ExportedFile]:
+    cancelled = {document.cancels for document in documents if document.cancels}
+    in_force = [one for one in documents if not one.is_note and one.number not in cancelled]
+    files: list[ExportedFile] = []
+    for position, invoice in enumerate(in_force):
+        place = f"{invoice.currency}/" if position else ""
+        files += (replace(file, path=place + file.path) for file in _invoice(ledger, invoice))
+    for one in documents:
+        if one.is_note:
+            files += _note(ledger, one)
+        elif one.number in cancelled:
+            files += _named(f"cancelled_invoice_{one.number}", _invoice(ledger, one))
+    return [*files, _manifest(documents, cancelled, files)]
+
+
+def _invoice(ledger: Ledger, document: Document) -> list[ExportedFile]:
     content = document.content
-    files = [
+    return [
         invoice_json(content),
         invoice_csv(content),
         usage_csv(content),
@@ -74,7 +87,26 @@ def _files(ledger: Ledger, document: Document) -> list[ExportedFile]:
         discrepancies_csv(content),
         *statements(content),
     ]
-    return [*files, _manifest(document, files)]
+
+
+def _note(ledger: Ledger, document: Document) -> list[ExportedFile]:
+    content = document.content
+    files = [note_json(content), note_csv(content), _roster(ledger, document)]
+    return [*_named(f"{document.kind}_{document.number}", files), *note_statements(content)]
+
+
+def _named(name: str, files: Iterable[ExportedFile]) -> list[ExportedFile]:
+    """`note.csv` as `<name>.csv`, `roster.parquet` as `<name>.roster.parquet`, and so on.
+
+    Statements of a cancelled invoice are left out: a partner is handed what is in force.
+    """
+    named = []
+    for file in files:
+        stem, _, suffix = file.path.partition(".")
+        middle = "" if stem in ("invoice", "note") else f".{stem}"
+        if "/" not in file.path:
+            named.append(replace(file, path=f"{name}{middle}.{suffix}"))
+    return named
 
 
 def _roster(ledger: Ledger, document: Document) -> ExportedFile:
@@ -88,17 +120,27 @@ def _roster(ledger: Ledger, document: Document) -> ExportedFile:
     return ExportedFile("roster.parquet", path, proof["rows"], {"counted": proof["counted"]})
 
 
-def _manifest(document: Document, files: list[ExportedFile]) -> ExportedFile:
-    content = document.content
+def _manifest(
+    documents: list[Document], cancelled: set[str], files: list[ExportedFile]
+) -> ExportedFile:
     value = {
         "format": FORMAT,
-        "distributor_id": document.distributor_id,
-        "period": document.period,
-        "number": document.number,
-        "sequence": document.sequence,
-        "currency": document.currency,
-        "content_sha256": document.provenance["content_sha256"],
-        "previous_content_sha256": content["previous_content_sha256"],
+        "distributor_id": documents[0].distributor_id,
+        "period": documents[0].period,
+        "documents": [
+            {
+                "kind": document.kind,
+                "number": document.number,
+                "state": "cancelled" if document.number in cancelled else "issued",
+                "sequence": document.sequence,
+                "billed_period": document.billed_period,
+                "currency": document.currency,
+                "amount": document.content["totals"]["amount"],
+                "content_sha256": document.provenance["content_sha256"],
+                "previous_content_sha256": document.content["previous_content_sha256"],
+            }
+            for document in documents
+        ],
         "files": [
             {
                 "file": file.path,

@@ -7,7 +7,7 @@ with
 
     distributors as (select * from {{ ref("stg_distributors") }}),
 
-    issued as (select distinct period, distributor_id, cutoff_on from {{ ref("stg_issued_documents") }}),
+    issued as (select distinct period, distributor_id, cutoff_on from {{ ref("int_issued_periods") }}),
 
     scheduled as (
         select

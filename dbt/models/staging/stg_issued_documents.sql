@@ -3,7 +3,11 @@ select
     sequence,
     number,
     kind,
+    kind in ('invoice', 'nil') as is_invoice,
     period,
+    billed_period,
+    cancels,
+    is_cancelled,
     currency,
     cutoff_on,
     issue_on,
@@ -11,5 +15,6 @@ select
     total_amount,
     content_sha256,
     cast(policies ->> '$.active_window_days' as integer) as active_window_days,
-    policies ->> '$.device_user_attribution' as device_user_attribution
+    policies ->> '$.device_user_attribution' as device_user_attribution,
+    cast(policies ->> '$.correction_periods' as integer) as correction_periods
 from {{ source("ledger", "documents") }}

@@ -42,7 +42,8 @@ create table billing.draft_invoices (
     period varchar, distributor_id varchar, currency varchar, distributor_name varchar,
     country varchar, cutoff_on date, period_starts_on date, window_starts_on date,
     minor_units integer, issue_on date, due_on date, line_count bigint,
-    total_amount decimal(18, 3), is_complete boolean, version_set_sha256 varchar,
+    total_amount decimal(18, 3), is_complete boolean, is_passed_over boolean,
+    version_set_sha256 varchar,
     policies varchar, purchase_order varchar, seller varchar, distributor varchar
 );
 create table billing.draft_invoice_lines (
@@ -77,6 +78,30 @@ create table billing.draft_discrepancies (
     expected varchar, found varchar, amount_at_stake decimal(18, 3), currency varchar,
     evidence varchar, action varchar, state varchar, decision varchar, decided_by varchar,
     waiver_reason varchar
+);
+create table billing.issued_invoices (distributor_id varchar, sequence bigint);
+create table billing.draft_notes (
+    period varchar, distributor_id varchar, currency varchar, kind varchar, run_period varchar,
+    invoice_currency varchar, corrects_number varchar, corrects_sequence bigint,
+    minor_units integer, period_starts_on date, cutoff_on date, window_starts_on date,
+    line_count bigint, total_amount decimal(18, 3), policies varchar
+);
+create table billing.draft_note_lines (
+    period varchar, distributor_id varchar, currency varchar, line_number bigint,
+    corrects_line bigint, partner_id varchar, partner_name varchar, product_code varchar,
+    product_name varchar, category varchar, billing_unit varchar, sku varchar,
+    listing_order bigint, customer_count bigint, billed_quantity bigint,
+    billed_unit_price decimal(18, 6), billed_amount decimal(18, 3), known_quantity bigint,
+    pricing_model varchar, unit_price decimal(18, 6), bands varchar, known_amount decimal(18, 3),
+    quantity bigint, amount decimal(18, 3), causes varchar
+);
+create table billing.draft_note_customers (
+    period varchar, distributor_id varchar, currency varchar, line_number bigint,
+    partner_id varchar, partner_name varchar, product_code varchar, product_name varchar,
+    category varchar, billing_unit varchar, sku varchar, listing_order bigint,
+    customer_id varchar, customer_name varchar, licence_type varchar, owner varchar,
+    billed_quantity bigint, billed_amount decimal(18, 3), known_quantity bigint,
+    known_amount decimal(18, 3), quantity bigint, amount decimal(18, 3), causes varchar
 );
 """
 
@@ -128,6 +153,7 @@ class Warehouse:
             "line_count": lines,
             "total_amount": Decimal(total),
             "is_complete": True,
+            "is_passed_over": False,
             "version_set_sha256": VERSION_SET,
             "policies": json.dumps(POLICIES),
             "purchase_order": f"PO-{distributor_id}",

@@ -13,6 +13,21 @@ with
 
     lines as (select * from {{ ref("draft_invoice_lines") }}),
 
+    documents as (select * from {{ ref("stg_issued_documents") }} where is_invoice),
+
+    {# Neither in force in this currency nor cancelled: what such a period owes is a note's (R25). #}
+    passed_over as (
+        select periods.period, periods.distributor_id, currencies.currency
+        from periods
+        cross join currencies
+        anti join
+            documents
+            on periods.period = documents.period
+            and periods.distributor_id = documents.distributor_id
+            and currencies.currency = documents.currency
+        where periods.period < periods.run_period and (periods.is_passed_over or periods.is_issued)
+    ),
+
     {# An invoice per currency that has lines; the distributor's own when there is none (R20, nil). #}
     currencies_of_period as (
         select distinct period, distributor_id, currency
@@ -54,6 +69,7 @@ select
     coalesce(totals.total_amount, 0)::decimal(18, 3) as total_amount,
     periods.is_complete,
     periods.is_issued,
+    passed_over.currency is not null as is_passed_over,
     version_set.version_set_sha256,
     cast(
         to_json(
@@ -62,7 +78,8 @@ select
                 'device_user_attribution':periods.device_user_attribution,
                 'clock_skew_minutes':policies.clock_skew_minutes,
                 'trial_days':periods.trial_days,
-                'correction_periods':policies.correction_periods,
+                'correction_periods':periods.correction_periods,
+                'recomputed_periods':policies.recomputed_periods,
                 'release':policies.release,
                 'issue_days':periods.issue_days,
                 'cutoff_day':distributors.cutoff_day
@@ -112,6 +129,11 @@ inner join currencies on currencies_of_period.currency = currencies.currency
 inner join sellers on {{ valid_on("sellers", "periods.cutoff_on") }}
 cross join policies
 cross join version_set
+left join
+    passed_over
+    on currencies_of_period.period = passed_over.period
+    and currencies_of_period.distributor_id = passed_over.distributor_id
+    and currencies_of_period.currency = passed_over.currency
 left join
     totals
     on currencies_of_period.period = totals.period

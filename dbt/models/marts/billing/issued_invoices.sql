@@ -1,4 +1,20 @@
-{# What was issued, from the ledger: never recomputed. #}
+{#
+    Every issued document, from the ledger: never recomputed. Credit and debit notes are here too; what a
+    period was billed in all is the sum over its `billed_period`.
+#}
 select
-    distributor_id, sequence, number, kind, period, currency, cutoff_on, issue_on, due_on, total_amount, content_sha256
+    distributor_id,
+    sequence,
+    number,
+    kind,
+    period,
+    billed_period,
+    cancels,
+    is_cancelled,
+    currency,
+    cutoff_on,
+    issue_on,
+    due_on,
+    total_amount,
+    content_sha256
 from {{ ref("stg_issued_documents") }}

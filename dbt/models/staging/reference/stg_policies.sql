@@ -5,6 +5,7 @@ select
     max(case when policy = 'clock_skew_minutes' then cast(value as integer) end) as clock_skew_minutes,
     max(case when policy = 'trial_days' then cast(value as integer) end) as trial_days,
     max(case when policy = 'correction_periods' then cast(value as integer) end) as correction_periods,
+    max(case when policy = 'recomputed_periods' then cast(value as integer) end) as recomputed_periods,
     max(case when policy = 'release' then value end) as release,
     max(case when policy = 'issue_days' then cast(value as integer) end) as issue_days
 from {{ source("reference", "policies") }}

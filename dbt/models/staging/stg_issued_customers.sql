@@ -1,0 +1,20 @@
+select
+    distributor_id,
+    sequence,
+    billed_period,
+    currency,
+    partner_id,
+    partner_name,
+    product_code,
+    product_name,
+    category,
+    billing_unit,
+    sku,
+    listing_order,
+    customer_id,
+    customer_name,
+    licence_type,
+    owner,
+    quantity,
+    amount
+from {{ source("ledger", "customers") }}
