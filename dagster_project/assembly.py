@@ -12,6 +12,7 @@ import dagster as dg
 
 from dagster_project.defs import (
     automation,
+    cancellation,
     checks,
     invoices,
     publish,
@@ -43,6 +44,7 @@ def build_defs(
                 *invoices.build(settings),
                 publish.build(settings, models),
             ],
+            jobs=[cancellation.build(settings)],
             asset_checks=[checks.landed_volumes(settings)],
             resources={writer.RESOURCE: writer.resource(settings)},
             # In one process: DuckDB takes one writer, and a step's start would cost seconds.

@@ -143,6 +143,14 @@ def recorded(ledger: Ledger, period: str, distributor_id: str, currency: str) ->
     return _read(path) if path.is_file() else None
 
 
+def forget(ledger: Ledger, period: str, distributor_id: str, currency: str) -> None:
+    """Remove a release whose invoice was cancelled: the period has to be decided on anew (R24)."""
+    path = _path(ledger, period, distributor_id, currency)
+    if path.is_file():
+        path.unlink()
+        durable.sync(path.parent)
+
+
 def records(ledger: Ledger, period: str | None = None) -> list[Release]:
     """All release records, or those of one period, by period, distributor and currency."""
     found = [_read(path) for path in (ledger.root / RELEASES).glob(f"{period or '*'}/[!.]*.json")]

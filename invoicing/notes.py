@@ -90,6 +90,8 @@ def cancel(ledger: Ledger, number: str, *, reason: str, by: str, on: date) -> Do
         "waivers": [],
     }
     document = Document(content, provenance)
+    # First: a crash in between leaves an invoice in force whose spent release nobody needs.
+    gate.forget(ledger, *key)
     ledger.append(document)
     return document
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from dagster_project.lib import receiving
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
-    from dagster_project.lib.status import PeriodStatus
+    from dagster_project.lib.status import CorrectionStatus, PeriodStatus
 
 ALL_ISSUED, HELD = 0, 3
 _PERIOD_HEADERS = ("period", "distributor", "state", "number", "amount", "currency")
@@ -85,6 +86,31 @@ def close(settings: Settings, period: str) -> None:
 
 
 @main.command()
+@click.argument("number")
+@click.option("--reason", required=True, help="Why; it stays in the ledger and is printed.")
+@click.option("--by", required=True, help="Who decided.")
+@click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="The date to print [today, UTC].")
+@click.pass_obj
+def cancel(settings: Settings, number: str, reason: str, by: str, on: datetime | None) -> None:
+    """Take an invoice back with a full credit note; closing its period then issues it anew.
+
+    For an invoice that is wholly wrong. Late data need no cancelling: they become a note of the
+    next run by themselves.
+    """
+    from invoicing.ledger import Ledger
+
+    # The one date a person decides on; it is recorded once and never read from a clock again.
+    printed_on = (on or datetime.now(UTC)).date().isoformat()
+    invoice = Ledger(settings.ledger).numbered(number)
+    if invoice is None:
+        raise click.ClickException(f"No document has the number {number}. See `muster status`.")
+    with working(settings, f"cancel {number}") as open_runner:
+        open_runner().cancel(number, reason=reason, by=by, on=printed_on)
+        open_runner().rebuild([invoice.period])
+    tell_periods(settings, [invoice.period])
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.pass_obj
 def status(settings: Settings, as_json: bool) -> None:
@@ -100,6 +126,7 @@ def status(settings: Settings, as_json: bool) -> None:
     if found.periods:
         print_table("Periods", _PERIOD_HEADERS, [_period_row(one) for one in found.periods])
         tell_holds(found.periods)
+    tell_corrections(found.corrections)
     _tell_ignored(found.ignored_folders, settings)
     if found.writing:
         click.echo(f"{found.writing} is writing.")
@@ -110,7 +137,8 @@ def status(settings: Settings, as_json: bool) -> None:
 def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
     """The period's invoices as they would be now: header, lines, open blocking discrepancies."""
     from dagster_project.lib.status import published
-    from invoicing.draft import invoices, rows
+    from invoicing.canonical import price_text
+    from invoicing.draft import invoices, notes, rows
     from invoicing.ledger import Ledger
 
     conn = published(settings)
@@ -123,13 +151,33 @@ def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
             key = [invoice.period, invoice.distributor_id, invoice.currency]
             lines = rows(conn, _DRAFT_LINES, key)
             document = ledger.issued(*key)
+            billed = [Decimal(d.content["totals"]["amount"]) for d in ledger.of_period(*key)]
             blocking = rows(conn, _DRAFT_BLOCKING, [invoice.period, invoice.distributor_id])
             issued = document and {
                 "number": document.number,
                 "total_amount": Decimal(document.content["totals"]["amount"]),
+                "billed_amount": sum(billed, Decimal(0)),
             }
+            goes_along = [
+                {
+                    "kind": note.kind,
+                    "corrects_period": note.period,
+                    "corrects_number": note.corrects_number,
+                    "currency": note.currency,
+                    "total_amount": price_text(note.total_amount, note.minor_units),
+                }
+                for note in notes(conn, *key)
+            ]
             header = dataclasses.asdict(invoice)
-            found.append({**header, "issued": issued, "lines": lines, "blocking": blocking})
+            found.append(
+                {
+                    **header,
+                    "issued": issued,
+                    "notes": goes_along,
+                    "lines": lines,
+                    "blocking": blocking,
+                }
+            )
     return found
 
 
@@ -187,11 +235,12 @@ def _tell_ignored(folders: int, settings: Settings) -> None:
 
 def tell_periods(settings: Settings, wanted: Sequence[str]) -> int:
     """The invoices and holds of some periods, and where the files are; the exit code."""
-    from dagster_project.lib.status import periods
+    from dagster_project.lib.status import corrections, periods
 
     found = [one for one in periods(settings) if one.period in wanted]
     print_table("Invoices", _PERIOD_HEADERS, [_period_row(one) for one in found])
     tell_holds(found)
+    tell_corrections([one for one in corrections(settings) if one.run in wanted])
     for period in sorted({one.period for one in found if one.state == "issued"}):
         click.echo(f"Files of {period}: {settings.exports / period}")
     return ALL_ISSUED if all(one.state == "issued" for one in found) else HELD
@@ -200,6 +249,34 @@ def tell_periods(settings: Settings, wanted: Sequence[str]) -> int:
 def _period_row(one: PeriodStatus) -> tuple[object, ...]:
     number = one.number or ("nil" if one.state == "issued" else None)
     return (one.period, one.distributor_id, one.state, number, one.amount, one.currency)
+
+
+def tell_corrections(found: Sequence[CorrectionStatus]) -> None:
+    """Notes of the run, and differences of issued periods that are still to be settled."""
+    if not found:
+        return
+    words = {
+        "issued": "issued with",
+        "pending": "goes out with",
+        "unbilled": "too old to be billed",
+    }
+    print_table(
+        "Corrections",
+        ("corrects", "distributor", "state", "run", "note", "number", "amount", "currency"),
+        [
+            (
+                one.period,
+                one.distributor_id,
+                words[one.state],
+                one.run,
+                one.kind.replace("_", " "),
+                one.number,
+                one.amount,
+                one.currency,
+            )
+            for one in found
+        ],
+    )
 
 
 def tell_holds(found: Sequence[PeriodStatus]) -> None:
@@ -215,7 +292,7 @@ def tell_documents(settings: Settings, period: str) -> None:
     from invoicing.ledger import Ledger
 
     for document in Ledger(settings.ledger).documents():
-        if document.period != period or document.number is None:
+        if document.period != period or document.kind != "invoice":
             continue
         content = document.content
         dates = content["dates"]
@@ -261,9 +338,16 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
         click.echo(f"Total {total} {one['currency']}, cut-off {one['cutoff_on']}")
         if one["issued"]:
             was, places = one["issued"]["total_amount"], one["minor_units"]
+            billed = one["issued"]["billed_amount"]
+            corrected = "" if billed == was else f", corrected to {money(billed, places)}"
             click.echo(
-                f"Issued as {one['issued']['number'] or 'nil'} with {money(was, places)}; "
-                f"as known today, {money(one['total_amount'] - was, places)} more."
+                f"Issued as {one['issued']['number'] or 'nil'} with {money(was, places)}{corrected}"
+                f"; as known today, {money(one['total_amount'] - billed, places)} more."
+            )
+        for note in one["notes"]:
+            click.echo(
+                f"With it goes a {note['kind'].replace('_', ' ')} of {note['total_amount']} "
+                f"{note['currency']} for {note['corrects_period']}."
             )
         for found in one["blocking"]:
             click.echo(f"  blocking {found['kind']} {found['discrepancy_id']}: {found['action']}")
@@ -280,6 +364,7 @@ def _draft_in_text(draft: dict[str, Any]) -> dict[str, Any]:
     issued = draft["issued"] and {
         **draft["issued"],
         "total_amount": money_text(draft["issued"]["total_amount"], places),
+        "billed_amount": money_text(draft["issued"]["billed_amount"], places),
     }
     lines = [
         {

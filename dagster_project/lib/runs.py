@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from dagster_project.assembly import build_defs
-from dagster_project.defs import automation, invoices, publish, raw
+from dagster_project.defs import automation, cancellation, invoices, publish, raw
 from dagster_project.defs.warehouse import LAYERS
 from dagster_project.lib import receiving, warehouse
 from dagster_project.lib.settings import Settings
@@ -65,6 +65,11 @@ class Runner:
         without = _is_model if warehouse.is_current(self.settings) else None
         self._run(automation.MONTH_END, partition_key=period, without=without)
 
+    def cancel(self, number: str, *, reason: str, by: str, on: str) -> None:
+        """Take an invoice back with a full credit note (R24). Raises RunError."""
+        config = {"number": number, "reason": reason, "by": by, "on": on}
+        self._run(cancellation.JOB, ops={cancellation.OP: {"config": config}})
+
     def rebuild(self, issued: Sequence[str]) -> None:
         """Build everything from archive, journal and ledger; render the issued periods again.
 
@@ -87,6 +92,7 @@ class Runner:
         tags: Mapping[str, str] | None = None,
         partition_key: str | None = None,
         without: Callable[[dg.AssetKey], bool] | None = None,
+        ops: Mapping[str, object] | None = None,
     ) -> None:
         definition = self.definitions.resolve_job_def(job)
         selection = None
@@ -98,7 +104,7 @@ class Runner:
             partition_key=partition_key,
             asset_selection=selection,
             tags={_PID: str(os.getpid()), **(tags or {})},
-            run_config={"loggers": {"console": {}}},
+            run_config={"loggers": {"console": {}}, "ops": dict(ops or {})},
             raise_on_error=False,
         )
         if not result.success:

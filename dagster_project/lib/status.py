@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,8 @@ class FeedStatus:
 class PeriodStatus:
     """One period of one distributor.
 
-    state   open (not over), draft (over, not closed), held (closing it was refused), issued
+    state   open (not over), draft (over, not closed), held (closing it was refused), issued,
+            cancelled (taken back and not issued again yet)
     reasons why it is held
     """
 
@@ -59,12 +60,32 @@ class PeriodStatus:
 
 
 @dataclass(frozen=True)
+class CorrectionStatus:
+    """What was billed wrongly for a period, as it turned out later (R25), or taken back (R24).
+
+    state   issued, pending (goes out with the next run), unbilled (too old for a note)
+    run     the period it was or will be issued with; None for unbilled
+    amount  positive adds to the bill
+    """
+
+    period: str
+    distributor_id: str
+    currency: str
+    state: str
+    kind: str
+    run: str | None
+    number: str | None
+    amount: str
+
+
+@dataclass(frozen=True)
 class Status:
     """`next` says what a person could do now, the most urgent first."""
 
     home: str
     feeds: list[FeedStatus]
     periods: list[PeriodStatus]
+    corrections: list[CorrectionStatus]
     pending_folders: int
     ignored_folders: int
     unrecognised: list[str]
@@ -85,6 +106,7 @@ def status(settings: Settings) -> Status:
         home=str(settings.home),
         feeds=feeds,
         periods=periods,
+        corrections=corrections(settings),
         pending_folders=len(pending),
         ignored_folders=len(ignored),
         unrecognised=_unrecognised(settings),
@@ -173,12 +195,74 @@ def _periods(settings: Settings) -> list[PeriodStatus]:
     found: dict[tuple[str, str, str], PeriodStatus] = {}
     for draft in _drafts(settings):
         found[draft.period, draft.distributor_id, draft.currency] = draft
-    for record in records(ledger):
-        if record.state == "held":
-            found[record.period, record.distributor_id, record.currency] = _held(record)
+    held = {
+        (record.period, record.distributor_id, record.currency): _held(record)
+        for record in records(ledger)
+        if record.state == "held"
+    }
+    found |= held
     for document in ledger.documents():
-        found[document.period, document.distributor_id, document.currency] = _issued(document)
+        key = (document.period, document.distributor_id, document.currency)
+        if document.cancels:
+            found[key] = held.get(key) or _cancelled(document, found[key])
+        elif not document.is_note:
+            found[key] = _issued(document)
     return [found[key] for key in sorted(found)]
+
+
+def corrections(settings: Settings) -> list[CorrectionStatus]:
+    """Notes issued, notes that go out with the next run, and differences too old for one."""
+    from invoicing.ledger import Ledger
+
+    issued = [
+        CorrectionStatus(
+            period=document.billed_period,
+            distributor_id=document.distributor_id,
+            currency=document.currency,
+            state="issued",
+            kind=document.kind,
+            run=document.period,
+            number=document.number,
+            amount=str(document.content["totals"]["amount"]),
+        )
+        for document in Ledger(settings.ledger).documents()
+        if document.is_note
+    ]
+    conn = published(settings)
+    if conn is None:
+        return issued
+    with conn:
+        rows: list[tuple[Any, ...]] = conn.execute(_OPEN_CORRECTIONS).fetchall()
+    drafted = [
+        CorrectionStatus(
+            period=period,
+            distributor_id=distributor_id,
+            currency=currency,
+            state=state,
+            kind=kind,
+            run=run,
+            number=None,
+            amount=f"{amount:.{minor_units}f}",
+        )
+        for period, distributor_id, currency, state, kind, run, amount, minor_units in rows
+    ]
+    return sorted(
+        [*issued, *drafted], key=lambda one: (one.period, one.distributor_id, one.currency)
+    )
+
+
+_OPEN_CORRECTIONS = """
+    select period, distributor_id, currency, 'pending' as state, kind, run_period, total_amount,
+        minor_units
+    from billing.draft_notes
+    union all
+    select period, distributor_id, currency, 'unbilled', if(sum(amount) > 0, 'debit', 'credit'),
+        null, sum(amount), any_value(minor_units)
+    from billing.unbilled_corrections
+    inner join reference.currencies using (currency)
+    group by period, distributor_id, currency
+    order by period, distributor_id, currency, state
+"""
 
 
 def _drafts(settings: Settings) -> list[PeriodStatus]:
@@ -190,6 +274,7 @@ def _drafts(settings: Settings) -> list[PeriodStatus]:
             """
             select period, distributor_id, currency, is_complete, total_amount, minor_units
             from billing.draft_invoices
+            where not is_passed_over
             order by period, distributor_id, currency
             """
         ).fetchall()
@@ -229,6 +314,11 @@ def _issued(document: Document) -> PeriodStatus:
         str(document.content["totals"]["amount"]),
         [],
     )
+
+
+def _cancelled(note: Document, before: PeriodStatus) -> PeriodStatus:
+    reason = f"{note.cancels} was taken back by {note.number}: {note.content['reason']}"
+    return replace(before, state="cancelled", number=None, reasons=[reason])
 
 
 def _is_published(settings: Settings) -> bool:
@@ -289,6 +379,12 @@ def _next(
         steps.append(
             f"{period} has holds: correct the data or decide in {settings.seeds}/waivers.csv, "
             f"then `muster close {period}`."
+        )
+    cancelled = sorted({one.period for one in periods if one.state == "cancelled"})
+    for period in cancelled:
+        steps.append(
+            f"An invoice of {period} was cancelled: once its data are right, `muster close "
+            f"{period}` issues it anew."
         )
     ready = sorted({one.period for one in periods if one.state == "draft"} - set(held))
     if ready:
