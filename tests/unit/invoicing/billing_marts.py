@@ -373,3 +373,87 @@ def add_period(warehouse: Warehouse, period: str, distributor_id: str = "alpenla
         warehouse.customer(YAMA, 1, "EPSTD", "C700", 3, "300", period=period)
         for unit_id in ("u-1", "u-2", "u-3"):
             warehouse.unit(YAMA, "EPSTD", "C700", unit_id, period=period)
+
+
+def correct_january(warehouse: Warehouse, known_ledger: int = 1) -> None:
+    """What the marts say in February's run when Alpha's customer C001 turns out to have had one
+    user less in January: a credit note of 0.34 EUR.
+
+    2 x 0.335 = 0.67 instead of 1.01. Shares of 67 cents by 1:1 users: 33.5 each, floors 33, the
+    last cent to the smaller id: C001 0.34 (was 0.67, so -0.33), C002 0.33 (was 0.34, so -0.01).
+    `known_ledger` is the sequence of the last document these drafts know of.
+    """
+    where = {"period": "2026-01", "distributor_id": "alpenland", "currency": "EUR"}
+    product_name, category, billing_unit, sku, listing_order = PRODUCTS["EPSTD"]
+    product = {
+        "partner_id": "P0001",
+        "partner_name": PARTNERS["P0001"],
+        "product_code": "EPSTD",
+        "product_name": product_name,
+        "category": category,
+        "billing_unit": billing_unit,
+        "sku": sku,
+        "listing_order": listing_order,
+    }
+    warehouse.put("issued_invoices", distributor_id="alpenland", sequence=known_ledger)
+    warehouse.put(
+        "draft_notes",
+        **where,
+        kind="credit_note",
+        run_period="2026-02",
+        invoice_currency="EUR",
+        corrects_number="ALPENLAND-000001",
+        corrects_sequence=1,
+        minor_units=2,
+        period_starts_on=date(2026, 1, 1),
+        cutoff_on=date(2026, 1, 31),
+        window_starts_on=date(2026, 1, 2),
+        line_count=1,
+        total_amount=Decimal("-0.34"),
+        policies=json.dumps(POLICIES),
+    )
+    late = {"cause": "late_data", "quantity": -1, "amount": "-0.340"}
+    moved = {"cause": "reallocation", "quantity": 0}
+    warehouse.put(
+        "draft_note_lines",
+        **where,
+        line_number=1,
+        corrects_line=1,
+        **product,
+        customer_count=2,
+        billed_quantity=3,
+        billed_unit_price=Decimal("0.335"),
+        billed_amount=Decimal("1.01"),
+        known_quantity=2,
+        pricing_model="volume",
+        unit_price=Decimal("0.335"),
+        bands=json.dumps(
+            [{"min_quantity": 1, "max_quantity": 99, "unit_price": "0.335000", "quantity": 2}]
+        ),
+        known_amount=Decimal("0.67"),
+        quantity=-1,
+        amount=Decimal("-0.34"),
+        causes=json.dumps([late]),
+    )
+    for customer_id, billed, known, amounts, causes in (
+        ("C001", 2, 1, ("0.67", "0.34"), [late, {**moved, "amount": "0.010"}]),
+        ("C002", 1, 1, ("0.34", "0.33"), [{**moved, "amount": "-0.010"}]),
+    ):
+        before, after = (Decimal(amount) for amount in amounts)
+        warehouse.put(
+            "draft_note_customers",
+            **where,
+            line_number=1,
+            **product,
+            customer_id=customer_id,
+            customer_name=f"Customer {customer_id}",
+            licence_type="monthly",
+            owner="partner",
+            billed_quantity=billed,
+            billed_amount=before,
+            known_quantity=known,
+            known_amount=after,
+            quantity=known - billed,
+            amount=after - before,
+            causes=json.dumps(causes),
+        )
