@@ -41,9 +41,13 @@ class Unit:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A line with its customers and bands (as in the document), its units and its near misses."""
+    """A line with its customers and bands (as in the document), its units and its near misses.
+
+    For the line of a note, the units that are counted since it, and those that are not any more.
+    """
 
     state: Literal["issued", "draft"]
+    kind: str
     number: str | None
     period: str
     distributor_id: str
@@ -83,7 +87,9 @@ def explain(ledger: Ledger, conn: duckdb.DuckDBPyConnection | None, reference: s
     issued = [
         document
         for document in ledger.documents(distributor_id)
-        if document.period == period and currency in (None, document.currency)
+        if document.period == period
+        and currency in (None, document.currency)
+        and ledger.issued(period, distributor_id, document.currency) == document
     ]
     drafts = [
         invoice
@@ -122,10 +128,13 @@ def _of_document(ledger: Ledger, document: Document, line_number: int) -> Explan
     line = _line(content["lines"], line_number, document.name)
     path = ledger.roster_path(document.distributor_id, document.sequence)
     rows = roster.of_product(path, line["partner_id"], line["product_code"])
+    if document.is_note:
+        rows = _changed(_rows_before(ledger, document, line), rows)
     return Explanation(
         state="issued",
+        kind=document.kind,
         number=document.number,
-        period=document.period,
+        period=document.billed_period,
         distributor_id=document.distributor_id,
         currency=document.currency,
         cutoff_on=content["dates"]["cutoff_on"],
@@ -134,6 +143,34 @@ def _of_document(ledger: Ledger, document: Document, line_number: int) -> Explan
         line=line,
         **_units(rows, line),
     )
+
+
+def _rows_before(ledger: Ledger, note: Document, line: JsonObject) -> list[Row]:
+    """The line's roster in the last document that billed the period before this note."""
+    billed = ledger.of_period(note.billed_period, note.distributor_id, note.currency)
+    earlier = [one.sequence for one in billed if one.sequence < note.sequence]
+    if not earlier:
+        return []
+    path = ledger.roster_path(note.distributor_id, earlier[-1])
+    return roster.of_product(path, line["partner_id"], line["product_code"])
+
+
+def _changed(before: list[Row], after: list[Row]) -> list[Row]:
+    """What a note stands for: the units counted only now, then those counted only before."""
+
+    def key(row: Row) -> tuple[str, str, str]:
+        return (row["customer_id"], row["unit_kind"], row["unit_id"])
+
+    was = {key(row) for row in before if row["is_counted"]}
+    now = {key(row): row for row in after}
+    gained = [row for row in after if row["is_counted"] and key(row) not in was]
+    lost = []
+    for row in before:
+        still = now.get(key(row))
+        if row["is_counted"] and not (still and still["is_counted"]):
+            reason = still["reason"] if still else "no_longer_reported"
+            lost.append({**row, "is_counted": False, "reason": reason})
+    return [*gained, *lost]
 
 
 def _of_draft(
@@ -146,6 +183,7 @@ def _of_draft(
     rows = roster.of_draft_product(conn, key, line["partner_id"], line["product_code"])
     return Explanation(
         state="draft",
+        kind="invoice",
         number=None,
         period=invoice.period,
         distributor_id=invoice.distributor_id,

@@ -86,7 +86,8 @@ def _tell_explanation(found: Explanation) -> None:
         f"{line['quantity']} {line['billing_unit']}s, {line['amount']} {found.currency}\n"
         f"Active from {found.window_starts_on} to {found.cutoff_on}"
     )
-    for title, units in (("Counted", found.counted), ("Not counted", found.not_counted)):
+    titles = ("Counted", "Not counted") if found.kind == "invoice" else ("Added", "Taken back")
+    for title, units in zip(titles, (found.counted, found.not_counted), strict=True):
         if units:
             print_table(
                 f"{title}: {len(units)}",

@@ -5,6 +5,8 @@ with
 
     count_findings as (select * from {{ ref("int_findings_counts") }}),
 
+    correction_findings as (select * from {{ ref("int_findings_corrections") }}),
+
     feed_findings as (select * from {{ ref("int_findings_feeds") }}),
 
     periods as (select * from {{ ref("int_billing_periods") }}),
@@ -24,6 +26,9 @@ with
         union all by name
         select *
         from count_findings
+        union all by name
+        select *
+        from correction_findings
         union all by name
         select *
         from feed_findings

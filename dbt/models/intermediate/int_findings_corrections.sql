@@ -1,0 +1,29 @@
+{# Differences of issued periods that came too late for a note: reported, never billed (R25). #}
+with corrections as (select * from {{ ref("int_corrections") }} where not is_correctable)
+
+select
+    'unbilled_correction' as kind,
+    'warning' as severity,
+    period,
+    distributor_id,
+    partner_id,
+    cast(null as varchar) as customer_id,
+    product_code,
+    currency as subject,
+    'corrected within the runs that policy correction_periods allows' as expected,
+    concat(
+        'now known with ',
+        sum(known_quantity),
+        ' units where ',
+        sum(billed_quantity),
+        ' were billed, ',
+        sum(amount),
+        ' ',
+        currency,
+        ' more'
+    ) as found,
+    cast(abs(sum(amount)) as decimal(18, 6)) as stake,
+    'billing.unbilled_corrections, by customer' as evidence,
+    'Nothing is charged or credited by itself. Settle it with the distributor if it matters.' as action
+from corrections
+group by period, distributor_id, partner_id, product_code, currency
