@@ -51,6 +51,11 @@
             from asserted
             semi join keys_in_several_sources using ({{ key_columns }})
             where valid_to < date '9999-12-31'
+            union
+            {# From here on a source's first snapshot is no guess any more. #}
+            select {{ key_columns }}, snapshot_date as starts_on
+            from asserted
+            semi join keys_in_several_sources using ({{ key_columns }})
         ),
 
         segments as (

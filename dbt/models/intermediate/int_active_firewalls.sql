@@ -63,7 +63,12 @@ with
             on active.period = customers.period
             and active.distributor_id = customers.distributor_id
             and active.customer_id = customers.customer_id
-        anti join claims on active.period = claims.period and active.serial_number = claims.serial_number
+        anti join
+            claims
+            on active.period = claims.period
+            and active.serial_number = claims.serial_number
+            {# One that another distributor claims is still active here, of a customer it is billed for there. #}
+            and (customers.is_of_record or active.distributor_id = claims.distributor_id)
     ),
 
     candidates as (

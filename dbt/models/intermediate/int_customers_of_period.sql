@@ -46,6 +46,9 @@ with
             and customer_partners.asserted_on <= periods.month_ends_on
             and customer_partners.valid_from <= periods.month_ends_on
             and customer_partners.valid_to >= periods.month_starts_on
+        {# Without a partner of record nobody knew the customer on the cut-off: its use is an orphan's (R10). #}
+        semi join
+            of_record on periods.period = of_record.period and customer_partners.customer_id = of_record.customer_id
         anti join
             billed_here
             on periods.period = billed_here.period

@@ -34,10 +34,11 @@ select
     coalesce(files.is_verified, false) as is_verified,
     files.rows_accepted,
     files.rows_quarantined,
-    min(files.snapshot_date) over (
-        partition by slots.feed, slots.source
-        order by slots.snapshot_date
-        rows between 1 following and unbounded following
+    {# Any later file heals, whether or not one was expected that day. #}
+    (
+        select min(later.snapshot_date)
+        from files as later
+        where later.feed = slots.feed and later.source = slots.source and later.snapshot_date > slots.snapshot_date
     ) as next_received_on
 from slots
 left join files on slots.feed = files.feed and slots.source = files.source and slots.snapshot_date = files.snapshot_date
