@@ -127,7 +127,10 @@
                 listed_customers.customer_id is null as is_customer_unlisted,
                 known_products.product_code is null
                 and placed.product_code <> 'firewall_unassigned' as is_product_unknown,
-                known_products.product_code is not null and products.product_code is null as is_product_retired
+                placed.cutoff_on is not null
+                and known_products.product_code is not null
+                and products.product_code is null as is_product_retired,
+                placed.quantity is not null as is_listed
             from placed
             left join
                 quantities
@@ -492,7 +495,7 @@
             {% if pass == "first" %}
                 in_a_smallest_set as (select distinct row_id, unnest(places) as place from first_smallest),
 
-                {# How far each way of counting holds for the other side: in how many rows, and against how many. #}
+                {# How far each way of counting holds where the other side counts at all: in how many rows, of how many. #}
                 holding as (
                     select
                         in_dispute.against,
@@ -515,7 +518,8 @@
                         and first_candidates.place = in_a_smallest_set.place
                     left join
                         (select distinct row_id from first_smallest) as solved on in_dispute.row_id = solved.row_id
-                    where first_candidates.cause in ({{ ways_of_counting() }})
+                    anti join unknown_to_one on in_dispute.row_id = unknown_to_one.row_id
+                    where in_dispute.is_listed and first_candidates.cause in ({{ ways_of_counting() }})
                     group by
                         in_dispute.against,
                         in_dispute.period,
@@ -560,6 +564,7 @@
             anti join chosen_sets on final_candidates.row_id = chosen_sets.row_id
             where
                 in_dispute.difference <> 0
+                and in_dispute.is_listed
                 and 2 * final_candidates.holds > final_candidates.touches
                 and final_candidates.cause in ({{ ways_of_counting() }})
             qualify
@@ -666,7 +671,12 @@
         when causes.cause is null
         then cast(null as varchar)
         when causes.cause = 'unexplained'
-        then 'No other way of counting, and nothing known of this customer, adds up to it.'
+        then
+            case
+                when compared.is_listed
+                then 'No other way of counting, and nothing known of this customer, adds up to it.'
+                else concat('The other side lists no ', compared.product_code, ' of this customer; nothing says why.')
+            end
         when causes.cause = 'retired_product'
         then concat(compared.product_code, ' is no longer a product on the cut-off, ', compared.cutoff_on, '.')
         when causes.cause = 'unmatched_id'
@@ -674,8 +684,7 @@
             case
                 causes.way
                 when 'customer_unknown'
-                then
-                    concat('No customer ', compared.customer_id, ' belongs to anybody billed in ', compared.period, '.')
+                then concat('No bill of ', compared.period, ' has a customer ', compared.customer_id, '.')
                 when 'product_unknown'
                 then concat('There is no product ', compared.product_code, ' here.')
                 else concat('The other side lists nothing of customer ', compared.customer_id, '.')

@@ -310,7 +310,7 @@ with
             only_theirs.*,
             1 as place,
             'unmatched_id' as cause,
-            concat('No customer ', customer_id, ' belongs to anybody billed in ', period) as evidence
+            concat('No bill of ', period, ' has a customer ', customer_id) as evidence
         from only_theirs
         where is_nobodys
         union all
@@ -336,6 +336,7 @@ with
             products
             on only_theirs.product_code = products.product_code
             and {{ valid_on("products", "only_theirs.cutoff_on") }}
+        where not only_theirs.is_nobodys
         union all
         select
             only_theirs.*,
