@@ -10,6 +10,24 @@ with
 
     periods as (select * from {{ ref("int_billing_periods") }}),
 
+    {# What a difference comes of, for its evidence: `cutoff +2, unexplained -1`. #}
+    causes as (
+        select
+            against,
+            period,
+            distributor_id,
+            customer_id,
+            product_code,
+            string_agg(
+                concat(cause, case when units > 0 then ' +' else ' ' end, units),
+                ', '
+                order by {{ cause_order("cause") }}
+            ) as causes
+        from {{ ref("int_count_split") }}
+        where cause is not null
+        group by against, period, distributor_id, customer_id, product_code
+    ),
+
     {# Before a period is over nothing is compared. #}
     ended as (select period, distributor_id from periods where is_complete),
 
@@ -35,7 +53,7 @@ with
             concat(matched.warehouse_quantity, ' units') as expected,
             concat('portal shows ', matched.portal_quantity, ' on ', matched.portal_snapshot_date) as found,
             abs(matched.warehouse_quantity - matched.portal_quantity) * list_prices.list_price as stake,
-            'portal_usage snapshot' as evidence,
+            concat('portal_usage snapshot: ', causes.causes) as evidence,
             'The roster names every unit; compare it with the portal''s list for this customer.' as action
         from matched
         inner join ended on matched.period = ended.period and matched.distributor_id = ended.distributor_id
@@ -44,6 +62,13 @@ with
             on matched.period = list_prices.period
             and matched.distributor_id = list_prices.distributor_id
             and matched.product_code = list_prices.product_code
+        left join
+            causes
+            on causes.against = 'portal'
+            and matched.period = causes.period
+            and matched.distributor_id = causes.distributor_id
+            and matched.customer_id = causes.customer_id
+            and matched.product_code = causes.product_code
         where matched.warehouse_quantity <> matched.portal_quantity
     ),
 
@@ -60,7 +85,7 @@ with
             concat(matched.warehouse_quantity, ' units') as expected,
             concat('the partner''s agreement bills ', matched.psa_quantity) as found,
             abs(matched.warehouse_quantity - matched.psa_quantity) * list_prices.list_price as stake,
-            'psa_additions snapshot' as evidence,
+            concat('psa_additions snapshot: ', causes.causes) as evidence,
             'Change the agreement''s addition to the billed quantity.' as action
         from matched
         inner join ended on matched.period = ended.period and matched.distributor_id = ended.distributor_id
@@ -69,6 +94,13 @@ with
             on matched.period = list_prices.period
             and matched.distributor_id = list_prices.distributor_id
             and matched.product_code = list_prices.product_code
+        left join
+            causes
+            on causes.against = 'psa'
+            and matched.period = causes.period
+            and matched.distributor_id = causes.distributor_id
+            and matched.customer_id = causes.customer_id
+            and matched.product_code = causes.product_code
         where matched.warehouse_quantity <> matched.psa_quantity
     ),
 

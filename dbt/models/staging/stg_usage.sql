@@ -3,6 +3,7 @@ select
     product_code,
     device_id,
     user_id,
+    last_active_at,
     cast(last_active_at as date) as active_on,
     cast(date_trunc('month', last_active_at) as date) as activity_month,
     snapshot_date,
