@@ -39,7 +39,9 @@ def difference(now: Mapping, before: Mapping) -> Amounts:  # type: ignore[type-a
 
 
 def added(*parts: Mapping) -> Amounts:  # type: ignore[type-arg]
-    total: defaultdict[tuple[str, str, str, str], tuple[int, Decimal]] = defaultdict(lambda: (0, Decimal(0)))
+    total: defaultdict[tuple[str, str, str, str], tuple[int, Decimal]] = defaultdict(
+        lambda: (0, Decimal(0))
+    )
     for part in parts:
         for key, (units, money) in part.items():
             total[key] = (total[key][0] + units, total[key][1] + money)
@@ -63,9 +65,14 @@ class Books:
 
 
 def issue(
-    books: Books, vendor: Vendor, distributor_id: str, run: int, after_round: int, policies: Policies
+    books: Books,
+    vendor: Vendor,
+    distributor_id: str,
+    run: int,
+    after_round: int,
+    policies: Policies,
 ) -> None:
-    """Close the month of a number for a distributor that nothing holds: its invoice and its notes."""
+    """Close a month for a distributor that nothing holds: its invoice and its notes."""
     period = f"{vendor.months[run]:%Y-%m}"
     now = recomputed(vendor, distributor_id, after_round, policies, books)
     books.original[period] = now[period]

@@ -1,6 +1,6 @@
 """The product beside the oracle: many vendors in one home, its commands run, its figures read.
 
-What is compared with what; which figures are right is `rulebook`'s to say.
+Writing, running and reading; what is compared with what is `comparison`'s.
 """
 
 from __future__ import annotations
@@ -15,26 +15,48 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import rulebook
-from rulebook import Bill, Policies
+from rulebook import STANDARD, Policies
 from vendors import Vendor, last_day
 
 from ingest.contracts import FEEDS
 
 REPOSITORY = Path(__file__).parents[2]
 ANCHOR = "anchor"  # a source of its own that tells when a period is over
-_LINES = "select period, distributor_id, partner_id, product_code, quantity, unit_price, pricing_model, amount from billing.draft_invoice_lines"
-_CUSTOMERS = "select period, distributor_id, partner_id, product_code, customer_id, quantity, amount from billing.draft_invoice_customers"
-_ROSTER = "select period, distributor_id, customer_id, product_code, unit_kind, unit_id, is_counted, reason from billing.draft_roster where is_active"
-_NOT_BILLED = "select period, distributor_id, customer_id, product_code, reason, units from billing.draft_not_billed"
-_BLOCKING = "select period, distributor_id, kind, partner_id, customer_id from billing.draft_discrepancies where severity = 'blocking' and state = 'open'"
+# What is compared: name → (table, columns after period and distributor).
+_TABLES = {
+    "lines": (
+        "billing.draft_invoice_lines",
+        "partner_id, product_code, quantity, unit_price, pricing_model, amount",
+    ),
+    "customers": (
+        "billing.draft_invoice_customers",
+        "partner_id, product_code, customer_id, quantity, amount",
+    ),
+    "roster": (
+        "billing.draft_roster where is_active",
+        "customer_id, product_code, unit_kind, unit_id, is_counted, reason",
+    ),
+    "not_billed": ("billing.draft_not_billed", "customer_id, product_code, reason, units"),
+    "blocking": (
+        "billing.draft_discrepancies where severity = 'blocking' and state = 'open'",
+        "kind, partner_id, customer_id",
+    ),
+    "drafts": ("billing.draft_invoices", "currency"),
+    "pending": (
+        "billing.draft_note_customers",
+        "currency, partner_id, product_code, customer_id, quantity, amount",
+    ),
+    "unbilled": (
+        "billing.unbilled_corrections",
+        "currency, partner_id, product_code, customer_id, quantity, amount",
+    ),
+}
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
@@ -47,8 +69,20 @@ def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 # Cells that name something of one vendor: they get its key in front, so that nobody meets anybody.
 _NAMES = frozenset(
-    "customer_id partner_id parent_partner_id from_partner_id to_partner_id distributor_id "
-    "product_code device_id serial_number cluster_id licence_id transfer_id".split()
+    [
+        "customer_id",
+        "partner_id",
+        "parent_partner_id",
+        "from_partner_id",
+        "to_partner_id",
+        "distributor_id",
+        "product_code",
+        "device_id",
+        "serial_number",
+        "cluster_id",
+        "licence_id",
+        "transfer_id",
+    ]
 )
 
 
@@ -58,8 +92,7 @@ class Product:
 
     folder: Path
     vendors: dict[str, Vendor]
-    policies: Policies = Policies()
-    said: list[str] = field(default_factory=list)
+    policies: Policies = STANDARD
 
     @property
     def first(self) -> date:
@@ -75,16 +108,22 @@ class Product:
         seeds = self.folder / "seeds"
         shutil.copytree(REPOSITORY / "seeds", seeds)
         self._seed("policies", self._changed("policies", "policy", vars(self.policies)))
-        wide = {name: 10**9 for name in ("largest_swing_percent", "smallest_swing_units", "volume_swing_percent")}
+        wide = dict.fromkeys(
+            ("largest_swing_percent", "smallest_swing_units", "volume_swing_percent"), 10**9
+        )
         self._seed("safety_bounds", self._changed("safety_bounds", "bound", wide))
         for name in ("seller", "excluded_territories"):
             self._seed(name, [{**row, "valid_from": "2020-01-01"} for row in self._rows(name)])
         self._seed("psa_companies", [])
         self._seed("psa_products", [])
-        self._seed("distributors", [row for k, v in self.vendors.items() for row in _distributors(k, v)])
+        self._seed(
+            "distributors", [row for k, v in self.vendors.items() for row in _distributors(k, v)]
+        )
         self._seed("products", [row for k, v in self.vendors.items() for row in _products(k, v)])
         self._seed("price_bands", [row for k, v in self.vendors.items() for row in _prices(k, v)])
-        self._seed("expected_sources", [row for k, v in self.vendors.items() for row in _expected(k, v)])
+        self._seed(
+            "expected_sources", [row for k, v in self.vendors.items() for row in _expected(k, v)]
+        )
 
     def _header(self, name: str) -> list[str]:
         with (REPOSITORY / f"seeds/{name}.csv").open(encoding="utf-8") as file:
@@ -117,7 +156,12 @@ class Product:
         for month in self.months[: number + 1]:
             path = self._path("usage", last_day(month), ANCHOR)
             if not path.exists():
-                row = {"customer_id": ANCHOR, "product_code": "X", "device_id": "d", "last_active_at": "2020-01-01T00:00:00Z"}
+                row = {
+                    "customer_id": ANCHOR,
+                    "product_code": "X",
+                    "device_id": "d",
+                    "last_active_at": "2020-01-01T00:00:00Z",
+                }
                 self._landing(path, "usage", last_day(month), [row])
 
     def _path(self, feed: str, day: date, source: str) -> Path:
@@ -134,9 +178,20 @@ class Product:
     def muster(self, *arguments: str, allowed: Iterable[int] = (0,)) -> str:
         command = [str(Path(sys.executable).parent / "muster")]
         command += [f"--{name}={self.folder / name}" for name in ("home", "landing", "seeds")]
-        environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "MUSTER_FIRST_DAY": str(self.first)}
-        result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, env=environment)
-        assert result.returncode in allowed, (arguments, result.stdout[-3000:], result.stderr[-6000:])
+        environment = {
+            **os.environ,
+            "NO_COLOR": "1",
+            "COLUMNS": "200",
+            "MUSTER_FIRST_DAY": str(self.first),
+        }
+        result = subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, check=False, env=environment
+        )
+        assert result.returncode in allowed, (
+            arguments,
+            result.stdout[-3000:],
+            result.stderr[-6000:],
+        )
         return result.stdout + result.stderr
 
     # --- reading
@@ -144,7 +199,30 @@ class Product:
     def found(self) -> Found:
         path = self.folder / "home/published/current.duckdb"
         with duckdb.connect(str(path), read_only=True) as conn:
-            return Found(*(conn.execute(q).fetchall() for q in (_LINES, _CUSTOMERS, _ROSTER, _NOT_BILLED, _BLOCKING)))
+            known = conn.execute("select table_name from information_schema.tables").fetchall()
+            return Found(
+                {
+                    name: conn.execute(
+                        f"select period, distributor_id, {columns} from {table}"
+                    ).fetchall()
+                    for name, (table, columns) in _TABLES.items()
+                    # Until the product writes notes there is nothing to hold against R25.
+                    if ("draft_note_customers",) in known or name not in ("pending", "unbilled")
+                }
+            )
+
+    def retracts(self, number: int) -> bool:
+        """Whether a file is retracted in a round."""
+        files = [file for vendor in self.vendors.values() for file in vendor.files]
+        return any(file.rows is None and file.round == number for file in files)
+
+    def documents(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """(vendor key, distributor) → the content of its documents in their order."""
+        documents: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        for path in sorted((self.folder / "home/ledger").glob("*/[0-9]*.json")):
+            key, _, name = path.parent.name.partition("-")
+            documents[key, name].append(json.loads(path.read_text(encoding="utf-8"))["content"])
+        return documents
 
 
 def _named(key: str, row: Mapping[str, str]) -> dict[str, str]:
@@ -210,108 +288,19 @@ def _expected(key: str, vendor: Vendor) -> Iterable[dict[str, Any]]:
         }
 
 
-# --- comparing ----------------------------------------------------------------------------------
+Rows = list[tuple[Any, ...]]
 
 
 class Found:
-    """What was published, by (vendor key, period, distributor), names as the vendor has them."""
+    """What is published: table → (vendor key, period, distributor) → rows, in vendors' names."""
 
-    def __init__(self, *tables: list[tuple[Any, ...]]) -> None:
-        self.tables: list[defaultdict[tuple[str, str, str], list[tuple[Any, ...]]]] = []
-        for rows in tables:
-            by: defaultdict[tuple[str, str, str], list[tuple[Any, ...]]] = defaultdict(list)
+    def __init__(self, tables: Mapping[str, Rows]) -> None:
+        self.tables: dict[str, defaultdict[tuple[str, str, str], Rows]] = {}
+        for name, rows in tables.items():
+            by: defaultdict[tuple[str, str, str], Rows] = defaultdict(list)
             for period, distributor, *cells in rows:
-                if distributor is None:
-                    by["", period, ""].append(tuple(cells))
-                    continue
-                key, _, name = distributor.partition("-")
-                plain = (c[len(key) + 1 :] if isinstance(c, str) and c.startswith(key + "-") else c for c in cells)
-                by[key, period, name].append(tuple(plain))
-            self.tables.append(by)
-
-
-def differences(found: Found, key: str, period: str, distributor: str, bill: Bill) -> list[str]:
-    """What the product says otherwise than the oracle, in words; empty when they agree."""
-    lines, customers, roster, not_billed, blocking = (table[key, period, distributor] for table in found.tables)
-    said: list[str] = []
-
-    def compare(what: str, expected: Any, got: Any) -> None:
-        if expected != got:
-            said.append(f"{period} {distributor} {what}: rules {expected}, product {got}")
-
-    # Units first: what is counted, and the one reason of what is not.
-    doubtful = bill.doubtful
-    got_units = {(c, p, k, u) for c, p, k, u, counted, _ in roster if counted and c not in doubtful}
-    want_units = {unit for unit in bill.billed if unit[0] not in doubtful}
-    for unit in sorted(want_units - got_units):
-        reasons = [(p, r) for c, p, k, u, counted, r in roster if not counted and (c, k, u) == (unit[0], *unit[2:])]
-        said.append(f"{period} {distributor} unit {unit}: rules billed, product not {reasons}")
-    for unit in sorted(got_units - want_units):
-        why = bill.not_billed.get((unit[0], unit[2], unit[3]))
-        said.append(f"{period} {distributor} unit {unit}: product billed, rules not {sorted(why or [])}")
-    got_reasons: defaultdict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
-    for c, p, k, u, counted, reason in roster:
-        if not counted and c not in doubtful:
-            got_reasons[c, k, u].append((p, reason))
-    for unit3 in sorted({*bill.not_billed, *got_reasons}):
-        if unit3[0] in doubtful:
-            continue
-        want, got = bill.not_billed.get(unit3, set()), got_reasons.get(unit3, [])
-        if not want and set(got) <= bill.may_say.get(unit3, set()):
-            continue
-        if not got or not set(got) <= want or len({p for p, _ in got}) < len(got):
-            said.append(f"{period} {distributor} unit {unit3} not billed: rules {sorted(want)}, product {sorted(got)}")
-    counts: defaultdict[tuple[str, str, str], int] = defaultdict(int)
-    for c, p, _, _, counted, reason in roster:
-        if not counted:
-            counts[c, p, reason] += 1
-    compare("not billed", dict(counts), {(c, p, r): n for c, p, r, n in not_billed})
-
-    # Money. A line some of whose customers are in doubt is in doubt.
-    unsure = {(p, r) for p, r, c, _, _ in customers if c in doubtful}
-    unsure |= {k for k, line in bill.lines.items() if doubtful & set(line.shares)}
-    got_lines = {(p, r): (q, None if m == "graduated" else u, a) for p, r, q, u, m, a in lines}
-    want_lines = {k: (line.quantity, line.price, line.amount) for k, line in bill.lines.items()}
-    for line_key in sorted({*got_lines, *want_lines} - unsure):
-        if line_key in want_lines and want_lines[line_key][2] is None:
-            continue  # without one price there is no amount, and the distributor is held
-        compare(f"line {line_key}", want_lines.get(line_key), got_lines.get(line_key))
-    got_shares = {(p, r, c): (q, a) for p, r, c, q, a in customers if (p, r) not in unsure}
-    want_shares: dict[tuple[str, str, str], Any] = {
-        (p, r, c): share
-        for (p, r), line in bill.lines.items()
-        for c, share in line.shares.items()
-        if (p, r) not in unsure
-    }
-    want_shares |= {(p, r, c): (0, Decimal(0)) for p, r, c in bill.zero if (p, r) not in unsure}
-    for share in sorted({*got_shares, *want_shares}):
-        want, got = want_shares.get(share), got_shares.get(share)
-        if want is not None and want[1] is None:
-            continue
-        compare(f"share {share}", want, got)
-
-    # Holds.
-    got_kinds = {kind for kind, _, _ in blocking}
-    want_kinds = {kind for kind, _ in bill.blocking}
-    for kind in sorted(want_kinds - got_kinds):
-        said.append(f"{period} {distributor} hold {kind}: rules hold, product does not")
-    for kind in sorted(got_kinds - want_kinds - bill.may_block):
-        about = sorted((p, c) for k, p, c in blocking if k == kind)
-        said.append(f"{period} {distributor} hold {kind}: product holds {about}, rules do not")
-    return said
-
-
-def compare_drafts(product: Product, after_round: int, found: Found) -> dict[str, list[str]]:
-    """Vendor key → differences of every period that round's data reach."""
-    result = {}
-    for key, vendor in product.vendors.items():
-        months = vendor.months[: after_round + 1]
-        expected = rulebook.bills(vendor, after_round, product.policies, months)
-        said = [
-            text
-            for (period, distributor), bill in expected.items()
-            for text in differences(found, key, period, distributor, bill)
-        ]
-        if said:
-            result[key] = said
-    return result
+                key, _, plain = (distributor or "").partition("-")
+                by[key, period, plain].append(
+                    tuple(c.removeprefix(f"{key}-") if isinstance(c, str) else c for c in cells)
+                )
+            self.tables[name] = by

@@ -43,7 +43,9 @@ def licence(kind: str = "monthly", product: str = "U0", of: str = "c0", **more: 
     }
 
 
-def used(on: date, of: str = "c0", user: str = "u1", device: str = "d0", product: str = "U0") -> Row:
+def used(
+    on: date, of: str = "c0", user: str = "u1", device: str = "d0", product: str = "U0"
+) -> Row:
     return {
         "customer_id": of,
         "product_code": product,
@@ -81,7 +83,9 @@ def told(feed: str, on: date, *rows: Row, source: str = "crm", number: int = 0) 
     return File(number, feed, on, source, rows)
 
 
-def vendor(*files: File, cutoffs: tuple[int | None, ...] = (None,), expected: tuple[Expected, ...] = ()) -> Vendor:
+def vendor(
+    *files: File, cutoffs: tuple[int | None, ...] = (None,), expected: tuple[Expected, ...] = ()
+) -> Vendor:
     """One distributor for each cut-off day, a product by user and one by firewall at 10 EUR."""
     return Vendor(
         first=JANUARY,

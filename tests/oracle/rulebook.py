@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Any
 
@@ -39,6 +39,9 @@ class Policies:
     correction_periods: int = 3
 
 
+STANDARD = Policies()
+
+
 # --- R1, R2: periods and windows ------------------------------------------------------------------
 
 
@@ -59,15 +62,18 @@ def days(first: date, last: date) -> list[date]:
 
 
 def accepted(rows: Sequence[Row], feed: str, day: date, policies: Policies) -> list[Row]:
-    """Rows that count: no time in the future (R3), exact repeats once, contradicting keys not at all."""
+    """Rows that count: none of the future (R3), repeats once, contradicting keys not at all."""
     moment = {"usage": "last_active_at", "heartbeat": "last_heartbeat_at"}.get(feed)
-    limit = datetime.combine(day + _DAY, datetime.min.time()) + timedelta(minutes=policies.clock_skew_minutes)
+    limit = datetime.combine(day + _DAY, datetime.min.time()) + timedelta(
+        minutes=policies.clock_skew_minutes
+    )
     good = []
     for row in rows:
         if moment and datetime.fromisoformat(row[moment].rstrip("Z")) > limit:
             continue
         if row not in good:
             good.append(row)
+
     def key(row: Row) -> tuple[str | None, ...]:
         return tuple(row.get(name) for name in KEYS[feed])
 
@@ -99,7 +105,7 @@ class Files:
         return sorted(day for one, day, other in self.slots if (one, other) == (feed, source))
 
 
-# --- R11: the registry on a day ----------------------------------------------------------------------
+# --- R11: the registry on a day -------------------------------------------------------------------
 
 
 class Registry:
@@ -129,7 +135,7 @@ class Registry:
             for row in self._files.slots[feed, chosen, source]:
                 # A first snapshot carried back never overrides one that is of those days; the
                 # later snapshot goes before the earlier, the smaller source name before others.
-                offers.append((bool(before), chosen, tuple(-ord(c) for c in source) + (1,), row))
+                offers.append((bool(before), chosen, (*(-ord(c) for c in source), 1), row))
         found: dict[tuple[str | None, ...], Row] = {}
         for _, _, _, row in sorted(offers, key=lambda offer: offer[:3]):
             found[tuple(row.get(name) for name in KEYS[feed])] = row
@@ -153,7 +159,7 @@ class Registry:
 
     @cached_property
     def _closed(self) -> dict[str, set[date]]:
-        """R11: closed from the day after `closed` first appears, and from the first day it is gone."""
+        """R11: from the day after `closed` first appears, and from the first day it is gone."""
         found: dict[str, set[date]] = {}
         for customer in self.customers:
             shut: set[date] = set()
@@ -248,7 +254,12 @@ class Month:
     """One distributor's period, as known after a round."""
 
     def __init__(
-        self, vendor: Vendor, files: Files, month: date, distributor: Distributor, policies: Policies
+        self,
+        vendor: Vendor,
+        files: Files,
+        month: date,
+        distributor: Distributor,
+        policies: Policies,
     ) -> None:
         self.vendor, self.files, self.month, self.policies = vendor, files, month, policies
         self.distributor = distributor
@@ -305,7 +316,7 @@ class Month:
 
     @cached_property
     def others(self) -> dict[str, str]:
-        """Customers it had during the month that another distributor bills, with their partner here."""
+        """Customers it had in the month that another distributor bills, with their partner here."""
         last = self.month.replace(day=calendar.monthrange(self.month.year, self.month.month)[1])
         found = {}
         for customer, (distributor, _, _) in self.records.items():
@@ -359,8 +370,10 @@ class Month:
 
     # --- R9, R10: firewalls
 
-    def firewall_units(self) -> tuple[set[tuple[str, Unit]], dict[Unit, set[tuple[str, str]]], set[str]]:
-        """({(product, unit)} under a monthly licence, the others with what may be said, doubtful serials)."""
+    def firewall_units(
+        self,
+    ) -> tuple[set[tuple[str, Unit]], dict[Unit, set[tuple[str, str]]]]:
+        """({(product, unit)} under a monthly licence, the others with what may be said)."""
         heard: defaultdict[str, list[tuple[date, datetime, Row]]] = defaultdict(list)
         for _, _, row in self.files.rows("heartbeat"):
             moment = datetime.fromisoformat(row["last_heartbeat_at"].rstrip("Z"))
@@ -371,14 +384,15 @@ class Month:
         claims, others = self._claims()
         counted: set[tuple[str, Unit]] = set()
         rest: dict[Unit, set[tuple[str, str]]] = {}
-        doubtful: set[str] = set()
         clusters: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         for serial, (_, _, row) in sorted(latest.items()):
-            products = {p for _, p in claims.get(serial, ())} | {p for _, p, _ in others.get(serial, ())}
+            products = {p for _, p in claims.get(serial, ())} | {
+                p for _, p, _ in others.get(serial, ())
+            }
             unit = Unit(row["customer_id"], "firewall", serial)
             if row["operating_system"] != "SFOS":
                 rest[unit] = {(p, "not_sfos") for p in products | {NO_PRODUCT}}
-                for customer, product in claims.get(serial, ()):
+                for customer, _ in claims.get(serial, ()):
                     rest.setdefault(Unit(customer, "firewall", serial), rest[unit])
             elif row.get("cluster_id") and row.get("cluster_mode") == "active-passive":
                 clusters[row["customer_id"], row["cluster_id"]].append(serial)
@@ -407,7 +421,7 @@ class Month:
                     if chosen_products:
                         rest[unit] = {(p, "ha_member") for p in chosen_products | {NO_PRODUCT}}
                         rest[unit] |= {(p, "ha_member") for _, p, _ in others.get(serial, ())}
-        return counted, rest, doubtful
+        return counted, rest
 
     @staticmethod
     def _without_claim(
@@ -420,7 +434,7 @@ class Month:
     def _claims(
         self,
     ) -> tuple[dict[str, set[tuple[str, str]]], dict[str, set[tuple[str, str, str]]]]:
-        """serial → (customer, product) of the monthly licences that count, and of others with type."""
+        """serial → (customer, product) of the monthly licences that count; others with type."""
         held: defaultdict[str, dict[tuple[str, str, str], set[date]]] = defaultdict(
             lambda: defaultdict(set)
         )
@@ -433,7 +447,9 @@ class Month:
                         key = row["licence_id"], row["customer_id"], row["product_code"]
                         held[serial][key].add(day)
                     else:
-                        others[serial].add((row["customer_id"], row["product_code"], row["licence_type"]))
+                        others[serial].add(
+                            (row["customer_id"], row["product_code"], row["licence_type"])
+                        )
         claims: dict[str, set[tuple[str, str]]] = {}
         for serial, licences in held.items():
             overlapping = {
@@ -507,7 +523,9 @@ class Month:
                 if change.day > until:
                     continue
                 known = next(
-                    c for c in self.changes(customer, until) if (c.day, c.after) == (change.day, change.after)
+                    c
+                    for c in self.changes(customer, until)
+                    if (c.day, c.after) == (change.day, change.after)
                 )
                 if known.approved:
                     case = None
@@ -534,7 +552,8 @@ class Month:
             wanted = {
                 day
                 for day in days(self.window_starts_on, self.cutoff)
-                if expected.valid_from <= day and (expected.valid_to is None or day <= expected.valid_to)
+                if expected.valid_from <= day
+                and (expected.valid_to is None or day <= expected.valid_to)
             }
             got = self.files.days(expected.feed, expected.source)
             got = [day for day in got if day <= self.cutoff]
@@ -545,20 +564,24 @@ class Month:
         return False
 
     def _is_concerned(self, expected: Any) -> bool:
-        shown = {row["customer_id"] for _, source, row in self.files.rows(expected.feed) if source == expected.source}
+        shown = {
+            row["customer_id"]
+            for _, source, row in self.files.rows(expected.feed)
+            if source == expected.source
+        }
         if not shown & set(self.registry.customers):
             return True
-        return any(
-            self.records[c][0] == self.distributor.id for c in shown if c in self.records
-        )
+        return any(self.records[c][0] == self.distributor.id for c in shown if c in self.records)
 
     # --- the bill
 
     def bill(self) -> Bill:
         bill = Bill()
         usage = self.usage_units()
-        firewalls, unlicensed_firewalls, _ = self.firewall_units()
-        quantities: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        firewalls, unlicensed_firewalls = self.firewall_units()
+        quantities: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(
+            lambda: defaultdict(int)
+        )
 
         def settle(product: str, unit: Unit, licence: set[tuple[str, str]]) -> None:
             """Bill a unit, or say why not. `licence`: reasons that lie in the licence, if any."""
@@ -632,7 +655,9 @@ class Month:
             if distributor != self.distributor.id:
                 continue
             for kind in self.obstacles(partner, read_on) & {"excluded_territory", "partner_resale"}:
-                types = {t for (c, _), ts in self.licence_types.items() if c == customer for t in ts}
+                types = {
+                    t for (c, _), ts in self.licence_types.items() if c == customer for t in ts
+                }
                 if "monthly" in types:
                     bill.blocking.add((kind, partner))
                 else:
@@ -666,7 +691,9 @@ class Month:
         exact = Decimal(0)
         if price.model == "volume":
             unit_price = next(
-                Decimal(each) for low, high, each in price.bands if low <= total and (high is None or total <= high)
+                Decimal(each)
+                for low, high, each in price.bands
+                if low <= total and (high is None or total <= high)
             )
             exact = unit_price * total
         else:
@@ -679,8 +706,10 @@ class Month:
         return Line(total, unit_price, amount, {c: (n, shares[c]) for c, n in used.items()})
 
 
-def largest_remainder(amount: Decimal, minor: Decimal, weights: Mapping[str, int]) -> dict[str, Decimal]:
-    """R17: whole minor units in proportion to the weights; what is left goes to the largest rests."""
+def largest_remainder(
+    amount: Decimal, minor: Decimal, weights: Mapping[str, int]
+) -> dict[str, Decimal]:
+    """R17: minor units in proportion to the weights; what is left goes to the largest rests."""
     pieces = int(amount / minor)
     total = sum(weights.values())
     shares = {name: pieces * weight // total for name, weight in weights.items()}
@@ -697,7 +726,9 @@ def bills(
     """(period, distributor) → bill, for the months asked for, as known after a round."""
     files = Files(vendor, after_round, policies)
     return {
-        (f"{month:%Y-%m}", distributor.id): Month(vendor, files, month, distributor, policies).bill()
+        (f"{month:%Y-%m}", distributor.id): Month(
+            vendor, files, month, distributor, policies
+        ).bill()
         for month in (vendor.months if months is None else months)
         for distributor in vendor.distributors
     }

@@ -1,4 +1,4 @@
-"""Small vendors: what a distributor's months can hold, as landing files in rounds and reference data.
+"""Small vendors: what a distributor's months can hold, as landing files in rounds, and seeds.
 
 Only making them up and writing them down; what they should be billed is `rulebook`'s to say.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import calendar
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -111,10 +111,12 @@ def to_json(vendor: Vendor) -> str:
         rows = file.pop("rows")
         name = json.dumps(file, default=str)[1:-1]
         if rows is None:
-            lines.append(f"  {{{name}, \"rows\": null}}")
+            lines.append(f'  {{{name}, "rows": null}}')
         else:
             inside = ",\n".join("    " + json.dumps(row, ensure_ascii=False) for row in rows)
-            lines.append(f"  {{{name}, \"rows\": [\n{inside}]}}" if rows else f"  {{{name}, \"rows\": []}}")
+            lines.append(
+                f'  {{{name}, "rows": [\n{inside}]}}' if rows else f'  {{{name}, "rows": []}}'
+            )
     return head[:-2] + ',\n "files": [\n' + ",\n".join(lines) + "\n ]\n}\n"
 
 
@@ -161,6 +163,28 @@ def from_json(text: str) -> Vendor:
     )
 
 
+def in_words(vendor: Vendor) -> str:
+    """The vendor for a person to read: who there is, what it costs, and every row that was told."""
+    said = [f"{vendor.note or 'a vendor'}, months from {vendor.first:%Y-%m}"]
+    for one in vendor.distributors:
+        cutoffs = [f"{day or 'end'} from {since}" for since, _, day in one.cutoffs]
+        said.append(f"distributor {one.id} {one.currency}, cut-off {', '.join(cutoffs)}")
+    said += [f"product {one.code} by {one.unit}" for one in vendor.products]
+    for price in vendor.prices:
+        bands = ", ".join(f"{low}-{high or ''} at {each}" for low, high, each in price.bands)
+        dates = f"{price.valid_from} to {price.valid_to or ''}"
+        said.append(f"price {price.product} {price.currency} {price.model} {bands}, {dates}")
+    for one in vendor.expected:
+        said.append(f"expected {one.feed}/{one.source} {one.valid_from} to {one.valid_to or ''}")
+    for file in vendor.files:
+        said.append(f"round {file.round} {file.feed}/{file.day}/{file.source}")
+        if file.rows is None:
+            said.append("    retracted")
+        for row in file.rows or ():
+            said.append("    " + " ".join(f"{name}={cell}" for name, cell in row.items()))
+    return "\n".join(said)
+
+
 # --- the calendar a vendor lives by ---------------------------------------------------------------
 
 
@@ -202,9 +226,18 @@ class _World:
 
     def some(self, items: Sequence[Any], smallest: int, largest: int) -> list[Any]:
         largest = min(largest, len(items))
-        return self.draw(
-            st.lists(st.sampled_from(items), min_size=min(smallest, largest), max_size=largest, unique=True)
-        ) if items else []
+        return (
+            self.draw(
+                st.lists(
+                    st.sampled_from(items),
+                    min_size=min(smallest, largest),
+                    max_size=largest,
+                    unique=True,
+                )
+            )
+            if items
+            else []
+        )
 
     def day(self, smallest: date | None = None, largest: date | None = None) -> date:
         """A day, twice out of three one at which a rule turns."""
@@ -235,7 +268,7 @@ class _World:
             made.append(Distributor(name, currency, cutoffs))
         self.distributors = tuple(made)
         self.telling = _telling_days(self.months, self.distributors)
-        units = ["user"] + self.some(["device", "user", "firewall", "firewall"], 1, 3)
+        units = ["user", *self.some(["device", "user", "firewall", "firewall"], 1, 3)]
         if self.chance(25):
             units += ["firewall", "firewall"]
         self.products = tuple(Product(f"{u[0].upper()}{n}", u) for n, u in enumerate(units))
@@ -250,7 +283,17 @@ class _World:
             ends = sorted(self.some([1, 2, 3, 4, 6], 0, 2))
             starts = [1, *(end + 1 for end in ends)]
             price = lambda: self.one_of(  # noqa: E731
-                "0.335", "2.100", "1.005", "0.125", "10", "0.333", "3.3335", "0.001", "7.77", "0.5", "336"
+                "0.335",
+                "2.100",
+                "1.005",
+                "0.125",
+                "10",
+                "0.333",
+                "3.3335",
+                "0.001",
+                "7.77",
+                "0.5",
+                "336",
             )
             return tuple((a, b, price()) for a, b in zip(starts, [*ends, None], strict=True))
 
@@ -265,7 +308,7 @@ class _World:
         return [Price(product, currency, model, bands())]
 
     def partners_and_customers(self) -> None:
-        """Timelines: for each partner and customer, [(from day, its row or None when it is gone)]."""
+        """Timelines: of each partner and customer, [(from day, its row or None when gone)]."""
         self.is_clean = not self.chance(30)
         self.partners: dict[str, list[tuple[date, Row | None]]] = {}
         for distributor in self.distributors:
@@ -303,7 +346,12 @@ class _World:
 
     def customer(self, name: str) -> None:
         partner = self.one_of(*self.partners)
-        row: Row = {"customer_id": name, "customer_name": f"Customer {name}", "partner_id": partner, "status": "active"}
+        row: Row = {
+            "customer_id": name,
+            "customer_name": f"Customer {name}",
+            "partner_id": partner,
+            "status": "active",
+        }
         timeline: list[tuple[date, Row | None]] = [(SINCE, row)]
         if self.chance(8):  # it comes later
             timeline = [(SINCE, None), (self.day(), row)]
@@ -314,7 +362,9 @@ class _World:
             others = [p for p in self.partners if p != row["partner_id"]]
             if not others:
                 break
-            day = self.day(timeline[-1][0] + _DAY if timeline[-1][0] > SINCE else self.first + 2 * _DAY)
+            day = self.day(
+                timeline[-1][0] + _DAY if timeline[-1][0] > SINCE else self.first + 2 * _DAY
+            )
             if day <= timeline[-1][0]:
                 break
             moved = {**row, "partner_id": self.one_of(*others)}
@@ -443,7 +493,9 @@ class _World:
                 if self.chance(35):
                     user = self.one_of(*users)
                 day = self.day(self.first - 32 * _DAY)
-                self.used.setdefault((customer, product, f"d{n}", user), []).append((day, self.time()))
+                self.used.setdefault((customer, product, f"d{n}", user), []).append(
+                    (day, self.time())
+                )
                 if self.chance(12):  # the same day, by somebody else or elsewhere
                     key = (self.one_of(customer, *customers), product, f"d{n}", self.one_of(*users))
                     self.used.setdefault(key, []).append((day, self.time()))
@@ -472,9 +524,15 @@ class _World:
             for _ in range(self.number(1, 4)):
                 if self.chance(4):
                     said = {**said, "operating_system": self.one_of("UTM 9", "SFOS")}
-                fact = (self.day(self.first - 32 * _DAY), self.time(), {**said, "customer_id": customer})
+                fact = (
+                    self.day(self.first - 32 * _DAY),
+                    self.time(),
+                    {**said, "customer_id": customer},
+                )
                 self.heard.setdefault((customer, serial), []).append(fact)
-            for product in self.some(products, 0, 2) if self.chance(25) else self.some(products, 1, 1):
+            for product in (
+                self.some(products, 0, 2) if self.chance(25) else self.some(products, 1, 1)
+            ):
                 if self.chance(80):
                     self.licence(customer, product, serial)
 
@@ -508,7 +566,9 @@ class _World:
             files.append(self.file("transfers", day, "crm", list(known.values())))
         for _ in range(self.one_of(0, 0, 1, 2)):
             told = {(f.feed, f.day, f.source) for f in files}
-            files += [f for f in self.second_source(begins) if (f.feed, f.day, f.source) not in told]
+            files += [
+                f for f in self.second_source(begins) if (f.feed, f.day, f.source) not in told
+            ]
         return files
 
     def file(self, feed: str, day: date, source: str, rows: Iterable[Row]) -> File:
@@ -584,7 +644,9 @@ class _World:
         for late_round in range(1, PERIODS):
             for _ in range(self.one_of(0, 1, 1, 2)):
                 old = [f for f in [*files, *found] if f.round < late_round]
-                taken = {(f.feed, f.day, f.source) for f in [*files, *found] if f.round >= late_round}
+                taken = {
+                    (f.feed, f.day, f.source) for f in [*files, *found] if f.round >= late_round
+                }
                 gone = {(f.feed, f.day, f.source) for f in old if f.rows is None}
                 old = [f for f in old if (f.feed, f.day, f.source) not in taken | gone]
                 kind = self.number(0, 5)
@@ -603,8 +665,15 @@ class _World:
                     if not old:
                         continue
                     chosen = self.draw(st.sampled_from(old))
-                    newest = [f for f in old if (f.feed, f.day, f.source) == (chosen.feed, chosen.day, chosen.source)][-1]
-                    versions = sum((f.feed, f.day, f.source) == (chosen.feed, chosen.day, chosen.source) for f in old)
+                    newest = [
+                        f
+                        for f in old
+                        if (f.feed, f.day, f.source) == (chosen.feed, chosen.day, chosen.source)
+                    ][-1]
+                    versions = sum(
+                        (f.feed, f.day, f.source) == (chosen.feed, chosen.day, chosen.source)
+                        for f in old
+                    )
                     if versions == 1 and self.chance(30):
                         found.append(replace(newest, round=late_round, rows=None))
                     else:
@@ -661,7 +730,9 @@ class _World:
         for feed in ("usage", "heartbeat"):
             days = [f.day for f in files if f.feed == feed and f.round == 0 and f.rows]
             if days and self.chance(30 if self.is_clean else 60):
-                until = self.one_of(None, None, min(max(days), cutoff_in(self.distributors[0], self.first)))
+                until = self.one_of(
+                    None, None, min(max(days), cutoff_in(self.distributors[0], self.first))
+                )
                 made.append(Expected(feed, "eu", self.first, until))
         return tuple(made)
 
@@ -704,67 +775,11 @@ def made_up(first: date, number: int, corrections: bool = True) -> Vendor:
     return replace(sound(largest), note=f"seed {number}")
 
 
-# --- making one smaller ----------------------------------------------------------------------------
-
-Cut = Callable[[Vendor], Vendor]
-_ENTITIES = (
-    "customer_id product_code device_id serial_number licence_id transfer_id partner_id user_id"
-).split()
-
-
-def _with_rows(vendor: Vendor, keep: Callable[[File, Row], bool]) -> Vendor:
-    files = (
-        f if f.rows is None else replace(f, rows=tuple(r for r in f.rows if keep(f, r)))
-        for f in vendor.files
-    )
-    return replace(vendor, files=tuple(files))
-
-
-def _slot(file: File) -> tuple[int, str, date, str]:
-    return file.round, file.feed, file.day, file.source
-
-
-def cuts(vendor: Vendor) -> list[Cut]:
-    """What may be left out of a vendor, the largest first; any of them can be made together."""
-    found: list[Cut] = []
-    for last in sorted({f.round for f in vendor.files if f.round}):
-        found.append(lambda v, last=last: replace(v, files=tuple(f for f in v.files if f.round < last)))
-    for column in _ENTITIES:
-        for value in sorted({r[column] for f in vendor.files for r in f.rows or () if column in r}):
-            found.append(
-                lambda v, c=column, x=value: _with_rows(v, lambda f, row: row.get(c) != x)
-            )
-    for file in vendor.files:
-        found.append(
-            lambda v, s=_slot(file): replace(v, files=tuple(f for f in v.files if _slot(f) != s))
-        )
-    for one in vendor.distributors[1:]:
-        found.append(
-            lambda v, one=one: replace(v, distributors=tuple(d for d in v.distributors if d != one))
-        )
-    for expected in vendor.expected:
-        found.append(
-            lambda v, e=expected: replace(v, expected=tuple(x for x in v.expected if x != e))
-        )
-    for price in vendor.prices:
-        if price != (plain := replace(price, bands=((1, None, "10"),))):
-            found.append(
-                lambda v, p=price, q=plain: replace(v, prices=tuple(q if x == p else x for x in v.prices))
-            )
-    for file in vendor.files:
-        for row in file.rows or ():
-            found.append(
-                lambda v, s=_slot(file), row=row: _with_rows(
-                    v, lambda f, r: _slot(f) != s or r != row
-                )
-            )
-    return found
-
-
 def sound(vendor: Vendor) -> Vendor:
     """The vendor as it may live beside others: an expected source that has shown nobody it knows
     concerns everybody (R3), so it is not expected.
     """
+
     def shows(expected: Expected, after: int) -> bool:
         slots = {(f.feed, f.day, f.source): f.rows for f in vendor.files if f.round <= after}
         known = {
