@@ -1,0 +1,156 @@
+"""Vendors on which product and oracle once differed, as small as they got; each says what is right.
+
+Kept in words rather than as a seed, so that they stay what they are when the strategies change.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from vendors import Distributor, Expected, File, Price, Product, Row, Vendor
+
+JANUARY, PRICE = date(2026, 1, 1), ((1, None, "10"),)
+
+
+def day(month: int, of_month: int) -> date:
+    return date(2026, month, of_month)
+
+
+def partner(name: str = "pa0", distributor: str = "a") -> Row:
+    return {
+        "partner_id": name,
+        "partner_name": name,
+        "distributor_id": distributor,
+        "country": "AT",
+        "programme": "connect_flex",
+        "registered_on": "2016-01-01",
+    }
+
+
+def customer(name: str = "c0", of: str = "pa0", status: str = "active") -> Row:
+    return {"customer_id": name, "customer_name": name, "partner_id": of, "status": status}
+
+
+def licence(kind: str = "monthly", product: str = "U0", of: str = "c0", **more: str) -> Row:
+    return {
+        "licence_id": "l0",
+        "customer_id": of,
+        "product_code": product,
+        "licence_type": kind,
+        "owner": "partner",
+        "starts_on": "2020-01-01",
+        **more,
+    }
+
+
+def used(
+    on: date, of: str = "c0", user: str = "u1", device: str = "d0", product: str = "U0"
+) -> Row:
+    return {
+        "customer_id": of,
+        "product_code": product,
+        "device_id": device,
+        "user_id": user,
+        "last_active_at": f"{on}T12:00:00Z",
+    }
+
+
+def heard(on: date, of: str = "c0", serial: str = "s0") -> Row:
+    return {
+        "customer_id": of,
+        "serial_number": serial,
+        "model": "XGS 107",
+        "operating_system": "SFOS",
+        "firmware_version": "20.0.1",
+        "last_heartbeat_at": f"{on}T12:00:00Z",
+    }
+
+
+def approved(on: date, before: str, after: str, of: str = "c0") -> Row:
+    return {
+        "transfer_id": "t0",
+        "customer_id": of,
+        "from_partner_id": before,
+        "to_partner_id": after,
+        "effective_on": str(on),
+        "current_partner_approved_on": str(on),
+        "new_partner_approved_on": str(on),
+        "customer_approved_on": str(on),
+    }
+
+
+def told(feed: str, on: date, *rows: Row, source: str = "crm", number: int = 0) -> File:
+    return File(number, feed, on, source, rows)
+
+
+def vendor(
+    *files: File, cutoffs: tuple[int | None, ...] = (None,), expected: tuple[Expected, ...] = ()
+) -> Vendor:
+    """One distributor for each cut-off day, a product by user and one by firewall at 10 EUR."""
+    return Vendor(
+        first=JANUARY,
+        distributors=tuple(
+            Distributor(name, "EUR", ((date(2020, 1, 1), None, cutoff),))
+            for name, cutoff in zip("ab", cutoffs, strict=False)
+        ),
+        products=(Product("U0", "user"), Product("F1", "firewall")),
+        prices=(Price("U0", "EUR", "volume", PRICE), Price("F1", "EUR", "volume", PRICE)),
+        files=files,
+        expected=expected,
+    )
+
+
+REGRESSIONS = {
+    # R11: "of a key in two, the later snapshot". From the 10th the second source says monthly, and
+    # its snapshot is later than the first's: January bills u1, 10.00. The product saw a first
+    # snapshot only from the next snapshot of either source on: not billed, trial.
+    "second_source_speaks_from_its_first_snapshot": vendor(
+        told("partners", JANUARY, partner()),
+        told("customers", JANUARY, customer()),
+        told("licences", JANUARY, licence("trial")),
+        told("licences", day(1, 10), licence("monthly"), source="crm2"),
+        told("usage", day(1, 31), used(day(1, 31)), source="eu"),
+    ),
+    # The same for customers: closed from 5 January on by the later word, so nothing is in effect
+    # in February: not billed, unlicensed. The product billed February, 10.00.
+    "second_source_closes_a_customer": vendor(
+        told("partners", JANUARY, partner()),
+        told("customers", JANUARY, customer()),
+        told("customers", day(1, 5), customer(status="closed"), source="crm2"),
+        told("licences", JANUARY, licence()),
+        told("usage", day(2, 28), used(day(2, 20)), source="eu", number=1),
+    ),
+    # R3: a hole is healed by a later file of the same feed and source dated up to the cut-off,
+    # whether or not one was expected that day. The product held February for 30 January.
+    "unexpected_file_heals_too": vendor(
+        told("partners", JANUARY, partner()),
+        told("customers", JANUARY, customer()),
+        told("licences", JANUARY, licence()),
+        told("usage", day(1, 29), used(day(1, 20)), source="eu"),
+        told("usage", day(2, 28), used(day(2, 20)), source="eu", number=1),
+        cutoffs=(28,),
+        expected=(Expected("usage", "eu", JANUARY, day(1, 30)),),
+    ),
+    # R10, R14: on the cut-off nobody knew the customer yet, and it has one distributor only: its
+    # use is an orphan's in January, not `other_partner_of_record` (another distributor bills it).
+    "customer_first_seen_after_the_cutoff": vendor(
+        told("partners", JANUARY, partner()),
+        told("customers", JANUARY, customer("c1")),
+        told("customers", day(1, 28), customer("c1"), customer()),
+        told("licences", JANUARY, licence()),
+        told("usage", day(1, 25), used(day(1, 20)), source="eu"),
+        cutoffs=(25,),
+    ),
+    # R14, R21: b has the customer until the 24th of March, a (cut-off 25) is of record. The
+    # firewall was heard in b's window: active there, `other_partner_of_record`. Because its term
+    # licence is met with in a's period, the product lists it in neither.
+    "licensed_firewall_of_another_distributors_customer": vendor(
+        told("partners", JANUARY, partner(), partner("pb0", "b")),
+        told("customers", JANUARY, customer(of="pb0")),
+        told("customers", day(3, 25), customer(of="pa0"), number=2),
+        told("transfers", day(3, 25), approved(day(3, 25), "pb0", "pa0"), number=2),
+        told("licences", JANUARY, licence("term", "F1", serial_number="s0", quantity="1")),
+        told("heartbeat", day(3, 31), heard(day(3, 27)), source="eu", number=2),
+        cutoffs=(25, None),
+    ),
+}
