@@ -77,6 +77,8 @@ def _document(
         "content_sha256": sha256(canonical_json(content)),
         "previous_document_sha256": head.document_sha256,
         "version_set_sha256": invoice.version_set_sha256,
+        # Issued periods lend cut-offs and policies to those after them (R26).
+        "ledger": draft.ledger_state(conn),
         "released_by": release.released_by,
         # Who decided is for our own auditors; the distributor reads the decision and its reason.
         "waivers": [
@@ -84,7 +86,7 @@ def _document(
             for row in found
             if row["state"] == "waived"
         ],
-        "versions": {package: _installed(package) for package in _PACKAGES},
+        "versions": installed_versions(),
     }
     return Document(content, provenance)
 
@@ -297,6 +299,11 @@ def _sum_if_known(values: Iterable[int | None]) -> int | None:
     """Null for a first period: it has no window before, so who joined or left is not known."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None
+
+
+def installed_versions() -> dict[str, str | None]:
+    """The packages whose code makes a document, with the versions that are installed."""
+    return {package: _installed(package) for package in _PACKAGES}
 
 
 def _installed(package: str) -> str | None:

@@ -77,3 +77,15 @@ def current_version_set(conn: duckdb.DuckDBPyConnection) -> str:
             "Run `muster load`, or `muster rebuild` if that does not help."
         )
     return str(found[0][0])
+
+
+def ledger_state(conn: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """The last document of each distributor that the drafts were computed with, by distributor."""
+    found = conn.execute(
+        """
+        select distributor_id, max(sequence) from ledger.documents
+        group by distributor_id
+        order by distributor_id
+        """
+    ).fetchall()
+    return dict(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -120,6 +120,15 @@ def recorded(ledger: Ledger, period: str, distributor_id: str, currency: str) ->
     """The release record last written, or None. It says nothing about whether it was issued."""
     path = _path(ledger, period, distributor_id, currency)
     return _read(path) if path.is_file() else None
+
+
+def release_again(ledger: Ledger, document: Document, policies: JsonObject) -> None:
+    """Record in another `ledger` the release `document` came from, dates and person as they were.
+
+    The policies are those of the draft there: what a rebuilt document says is computed (R26).
+    """
+    release = replace(_of_document(document), state="released", policies=policies)
+    _record(ledger, release)
 
 
 def records(ledger: Ledger, period: str | None = None) -> list[Release]:

@@ -37,6 +37,8 @@ DDL = """
 create schema raw;
 create schema billing;
 create table raw.version_set (sha256 varchar);
+create schema ledger;
+create table ledger.documents (distributor_id varchar, sequence bigint);
 create table billing.draft_safety_bounds (bound varchar, value decimal(18, 3), meaning varchar);
 create table billing.draft_invoices (
     period varchar, distributor_id varchar, currency varchar, distributor_name varchar,

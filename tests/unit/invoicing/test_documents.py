@@ -115,10 +115,15 @@ def test_provenance_pins_where_it_came_from(
         decided_by="R. Roe",
         waiver_reason="Agreed in writing.",
     )
+    january.conn.execute(
+        "insert into ledger.documents values ('sakura', 1), ('alpenland', 2), ('sakura', 3)"
+    )
     document = close(january, ledger, "2026-01")[0]
     provenance = document.provenance
     assert provenance["content_sha256"] == sha256(canonical_json(document.content))
     assert provenance["version_set_sha256"] == VERSION_SET
+    # What the drafts were computed with, not what is in the ledger by the time of writing.
+    assert list(provenance["ledger"].items()) == [("alpenland", 2), ("sakura", 3)]
     assert provenance["released_by"] == "automatic"
     assert provenance["versions"]["duckdb"]
     # Who waived is for our auditors; what was decided and why is for the distributor.
