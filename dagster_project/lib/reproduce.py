@@ -1,4 +1,4 @@
-"""Makes an issued document again in a scratch home, from the versions and documents it names (R26).
+"""Makes an issued document again from the versions it names; its period as known today (R26).
 
 The order of the steps only: ingest loads, dbt computes and invoicing issues, as in any month-end.
 """
@@ -11,6 +11,7 @@ from dagster_project.lib import scratch, warehouse
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
+    from invoicing.as_known import AsKnown
     from invoicing.ledger import Document
     from invoicing.reproduce import Reproduction
 
@@ -43,3 +44,33 @@ def reproduce(settings: Settings, document: Document, tell: scratch.Tell) -> Rep
         return compare(
             document, ledger.roster_path(*place), again, again_ledger.roster_path(*place)
         )
+
+
+def as_known_today(settings: Settings, document: Document, tell: scratch.Tell) -> AsKnown:
+    """The document beside its period as the publication has it.
+
+    A period past correcting is in no publication: it is computed in a scratch home, from the files
+    and reference data in force. Raises as `scratch.take_present`.
+    """
+    from dagster_project.lib.status import published
+    from invoicing.as_known import as_known, is_recomputed
+    from invoicing.ledger import Ledger
+
+    ledger = Ledger(settings.ledger)
+    roster = ledger.roster_path(document.distributor_id, document.sequence)
+    conn = published(settings)
+    if conn is not None:
+        with conn:
+            if is_recomputed(conn, document):
+                return as_known(conn, document, roster)
+    with scratch.home(settings) as own:
+        tell("computing", f"{document.period} is past correcting and in no publication")
+        scratch.take_present(settings, own, tell)
+        with warehouse.connect(own) as conn:
+            # Nothing is past correcting here, whatever was reviewed.
+            conn.execute(
+                "update reference.policies set value = '1000' where policy = 'correction_periods'"
+            )
+        scratch.build(own, [f"source:reference.policies+,{scratch.INVOICES}"], tell)
+        with warehouse.connect(own) as conn:
+            return as_known(conn, document, roster)

@@ -6,13 +6,14 @@ Filling it, and building in it, belongs here; what is asked of it is for its cal
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dagster_project.lib import dbt, lock
+from dagster_project.lib import dbt, lock, warehouse
 from dagster_project.lib.settings import Settings
 
 # What invoicing reads, and everything upstream of it.
@@ -130,6 +131,30 @@ def take_warehouse(settings: Settings, scratch: Settings) -> None:
                 shutil.copyfile(log, scratch.warehouse.with_name(log.name))
         shutil.copytree(settings.reference, scratch.reference)
         shutil.copyfile(settings.journal, scratch.journal)
+
+
+def take_present(settings: Settings, scratch: Settings, tell: Tell) -> None:
+    """Give the scratch home the warehouse, ledger and reference data as they are now, all built.
+
+    What only landed is not part of it. Raises as `take_warehouse`, and ScratchError when a run that
+    did not finish left the warehouse behind the journal.
+    """
+    from ingest.journal import Journal
+    from invoicing.ledger import Ledger
+
+    tell("copying the warehouse", "")
+    ledger = Ledger(settings.ledger)
+    ledger.check()
+    take_warehouse(settings, scratch)
+    heads = {one: ledger.head(one).sequence for one in ledger.distributors()}
+    take_documents(settings, scratch, heads)
+    in_force = hashlib.sha256(Journal(scratch.journal).state().version_set()).hexdigest()
+    with warehouse.connect(scratch) as conn:
+        loaded = conn.execute("select sha256 from raw.version_set").fetchall()
+    if loaded != [(in_force,)]:
+        raise ScratchError("The last run did not finish. Run `muster load` first.")
+    if not warehouse.is_current(scratch):
+        build(scratch, [INVOICES], tell)
 
 
 def build(scratch: Settings, select: Sequence[str], tell: Tell) -> None:
