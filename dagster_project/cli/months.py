@@ -73,7 +73,9 @@ def draft(
     check_period(settings, period)
     if policies or cutoff_day is not None:
         if partner:
-            raise click.ClickException("--partner previews the draft as it is: leave --set away.")
+            raise click.ClickException(
+                "--partner previews the draft as it is: leave --set and --cutoff-day away."
+            )
         tell_what_if(settings, period, policies, cutoff_day, distributor, as_json=as_json)
         return
     with working(settings, f"draft {period}") as open_runner:

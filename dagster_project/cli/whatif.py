@@ -43,6 +43,7 @@ def tell_what_if(
                 "policies": trial.policies,
                 "cutoff_day": cutoff_day,
                 "issued": found.issued,
+                "failed_tests": found.failed_tests,
                 "drafts": [_in_text(asdict(one), one.minor_units) for one in found.outcomes],
             }
         )
@@ -71,6 +72,10 @@ def _tell(settings: Settings, period: str, found: WhatIf) -> None:
         )
     for one in found.outcomes:
         _tell_outcome(period, one)
+    if found.failed_tests:
+        click.echo("With these settings no run would go on; tests of the models fail:")
+        for test in found.failed_tests:
+            click.echo(f"- {test}")
     click.echo("Nothing was written: this was computed in a temporary folder.")
 
 

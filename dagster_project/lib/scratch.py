@@ -154,18 +154,28 @@ def take_present(settings: Settings, scratch: Settings, tell: Tell) -> None:
     if loaded != [(in_force,)]:
         raise ScratchError("The last run did not finish. Run `muster load` first.")
     if not warehouse.is_current(scratch):
-        build(scratch, [INVOICES], tell)
+        build(scratch, [], tell)
 
 
 def build(scratch: Settings, select: Sequence[str], tell: Tell) -> None:
     """Build the selected models in the scratch home. Raises DbtError when one of them fails."""
     tell("computing", "")
-    arguments = ["run", "--select", *select]
-    results = dbt.invoke(scratch, arguments, progress=lambda text: tell("computing", text))
+    results = dbt.run_models(scratch, select=select, progress=lambda text: tell("computing", text))
     failed = [result for result in results if result.outcome == "failed"]
     if failed:
         reasons = [f"- {one.unique_id.split('.')[2]}: {one.message}" for one in failed]
         raise dbt.DbtError("\n".join([f"{len(failed)} models failed:", *reasons]))
+
+
+def failed_tests(scratch: Settings, select: Sequence[str], tell: Tell) -> list[str]:
+    """Which tests of the selected models fail there, in words: a home like it would not build."""
+    tell("testing", "")
+    results = dbt.run_tests(scratch, select=select, progress=lambda text: tell("testing", text))
+    return [
+        f"{result.unique_id.split('.')[2]} found {result.failures} rows ({result.path})"
+        for result in results
+        if result.outcome == "failed"
+    ]
 
 
 def progress(tell: Tell) -> Callable[[int, int, str], None]:

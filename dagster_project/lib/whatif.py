@@ -78,10 +78,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """What would be. `issued` names the distributors whose period is issued and so stays."""
+    """What would be.
+
+    issued        the distributors whose period is issued and so stays
+    failed_tests  in words, the tests of the models that would stop any run under these settings
+    """
 
     outcomes: tuple[Outcome, ...]
     issued: tuple[str, ...]
+    failed_tests: tuple[str, ...]
 
 
 def what_if(settings: Settings, trial: Trial, tell: scratch.Tell) -> WhatIf:
@@ -105,9 +110,9 @@ def what_if(settings: Settings, trial: Trial, tell: scratch.Tell) -> WhatIf:
             for seed, content in changed.items():
                 (own.reference / f"{seed}.csv").write_bytes(content)
             load_reference(conn, own.home)
-        scratch.build(
-            own, [f"source:reference.{seed}+,{scratch.INVOICES}" for seed in changed], tell
-        )
+        select = [f"source:reference.{seed}+" for seed in changed]
+        scratch.build(own, select, tell)
+        failed_tests = scratch.failed_tests(own, select, tell)
         with warehouse.connect(own) as conn:
             then, lines_then = _drafts(conn, trial)
     outcomes = [
@@ -119,7 +124,7 @@ def what_if(settings: Settings, trial: Trial, tell: scratch.Tell) -> WhatIf:
         )
         for key in sorted(now.keys() | then.keys())
     ]
-    return WhatIf(tuple(outcomes), issued)
+    return WhatIf(tuple(outcomes), issued, tuple(failed_tests))
 
 
 def tried_seeds(seeds: Mapping[str, bytes], trial: Trial) -> dict[str, bytes]:
