@@ -140,14 +140,16 @@ class State:
     def version_set(self) -> bytes:
         """Canonical JSON of every version in force: what a release pins (R22).
 
-        {"files": [[feed, date, source, sha256, clock_skew_minutes]], "reference": [[name, sha256]]}
+        {"files": [[feed, date, source, sha256, clock_skew_minutes]], "reference": [[name, sha256]],
+        "refused": [[feed, date, source, file_name, sha256, reason]]}. What was refused is in no
+        table, but a discrepancy about a missing file says that one was refused, and why.
         """
-        files = [
-            [slot.feed, slot.snapshot_date.isoformat(), slot.source, e.sha256, e.clock_skew_minutes]
-            for slot, e in sorted(self.in_force.items())
-        ]
-        reference = [[name, entry.sha256] for name, entry in sorted(self.reference.items())]
-        document = {"files": files, "reference": reference}
+        refused = [entry for _, files in sorted(self.refused.items()) for entry in files.values()]
+        document = {
+            "files": [_version(entry) for _, entry in sorted(self.in_force.items())],
+            "reference": [_version(entry) for _, entry in sorted(self.reference.items())],
+            "refused": sorted(_version(entry) for entry in refused),
+        }
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _withdraw(self, slot: Slot) -> None:
@@ -158,6 +160,44 @@ class State:
 
 class JournalError(Exception):
     """The journal cannot be read."""
+
+
+def entries_of(version_set: bytes, entries: Iterable[Entry]) -> list[Entry]:
+    """Of a journal's entries those whose state is exactly this version set, in its order (R26).
+
+    Of several entries of one version the latest is taken: it knows the manifest that came later.
+    Raises JournalError when no entry speaks of a version that the set names.
+    """
+    wanted = json.loads(version_set)
+    kinds = {Kind.ACCEPTED: "files", Kind.REFERENCE: "reference"}
+    kinds |= {Kind.REJECTED: "refused", Kind.MISPLACED: "refused"}
+    by_version = {
+        (kinds[entry.kind], *_version(entry)): entry for entry in entries if entry.kind in kinds
+    }
+    found = []
+    for group in ("files", "reference", "refused"):
+        for version in wanted.get(group, []):
+            entry = by_version.get((group, *version))
+            if entry is None:
+                raise JournalError(
+                    f"the journal has no entry for {' '.join(map(str, version))}, which the "
+                    "version set names: restore journal and archive from the same backup"
+                )
+            found.append(entry)
+    if State(found).version_set() != version_set:
+        raise JournalError("the journal's entries do not make this version set again")
+    return found
+
+
+def _version(entry: Entry) -> list[Any]:
+    """How a version set names one entry."""
+    slot = entry.slot
+    if entry.kind is Kind.REFERENCE or slot is None:
+        return [entry.file_name, entry.sha256]
+    place = [slot.feed, slot.snapshot_date.isoformat(), slot.source]
+    if entry.kind is Kind.ACCEPTED:
+        return [*place, entry.sha256, entry.clock_skew_minutes]
+    return [*place, entry.file_name, entry.sha256, entry.reason]
 
 
 class Journal:

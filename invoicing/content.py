@@ -12,7 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from invoicing import durable, gate, roster
+import duckdb
+
+from invoicing import draft, durable, gate, roster
 from invoicing.canonical import JsonObject, canonical_json, money_text, price_text, sha256
 from invoicing.draft import DraftInvoice, Row
 from invoicing.ledger import Head
@@ -28,6 +30,7 @@ def roster_proof(size: roster.RosterSize, path: Path) -> JsonObject:
 
 
 def provenance_of(
+    conn: duckdb.DuckDBPyConnection,
     invoice: DraftInvoice,
     release: gate.Release,
     head: Head,
@@ -39,6 +42,8 @@ def provenance_of(
         "content_sha256": sha256(canonical_json(content)),
         "previous_document_sha256": head.document_sha256,
         "version_set_sha256": invoice.version_set_sha256,
+        # Issued periods lend cut-offs and policies to those after them (R26).
+        "ledger": draft.ledger_state(conn, invoice),
         "released_by": release.released_by,
         # Who decided is for our own auditors; the distributor reads the decision and its reason.
         "waivers": [
@@ -46,7 +51,7 @@ def provenance_of(
             for row in found
             if row["state"] == "waived"
         ],
-        "versions": {package: _installed(package) for package in _PACKAGES},
+        "versions": installed_versions(),
     }
 
 
@@ -104,6 +109,11 @@ def sum_if_known(values: Iterable[int | None]) -> int | None:
     """Null for a first period: it has no window before, so who joined or left is not known."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None
+
+
+def installed_versions() -> dict[str, str | None]:
+    """The packages whose code makes a document, with the versions that are installed."""
+    return {package: _installed(package) for package in _PACKAGES}
 
 
 def _installed(package: str) -> str | None:

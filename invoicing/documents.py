@@ -84,7 +84,7 @@ def _document(
     size = roster.write(conn, invoice.period, invoice.distributor_id, invoice.currency, path)
     found = _discrepancies(conn, invoice)
     content = _content(conn, invoice, release, head, found, roster_proof(size, path))
-    return Document(content, provenance_of(invoice, release, head, content, found))
+    return Document(content, provenance_of(conn, invoice, release, head, content, found))
 
 
 def _content(

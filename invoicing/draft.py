@@ -120,3 +120,21 @@ def current_version_set(conn: duckdb.DuckDBPyConnection) -> str:
             "Run `muster load`, or `muster rebuild` if that does not help."
         )
     return str(found[0][0])
+
+
+def ledger_state(conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice) -> dict[str, int]:
+    """The last document of each distributor that this draft was computed with, by distributor.
+
+    Documents of the same run from the same versions are left out: they were computed together,
+    and a run that was killed and made again must not say otherwise than one that was not.
+    """
+    found = conn.execute(
+        """
+        select distributor_id, max(sequence) from billing.issued_invoices
+        where not (period = ? and version_set_sha256 = ?)
+        group by distributor_id
+        order by distributor_id
+        """,
+        [invoice.period, invoice.version_set_sha256],
+    ).fetchall()
+    return dict(found)

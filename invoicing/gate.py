@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -149,6 +149,18 @@ def forget(ledger: Ledger, period: str, distributor_id: str, currency: str) -> N
     if path.is_file():
         path.unlink()
         durable.sync(path.parent)
+
+
+def release_again(
+    ledger: Ledger, document: Document, invoice: DraftInvoice, notes: Sequence[DraftNote]
+) -> None:
+    """Record in another `ledger` the release `document` came from, dates and person as they were.
+
+    Everything else is that of the draft there: what a rebuilt document says is computed (R26).
+    """
+    recorded = _of_document(document)
+    release = _decision(invoice, list(notes), [], recorded.released_by or "automatic")
+    _record(ledger, replace(release, issue_on=recorded.issue_on, due_on=recorded.due_on))
 
 
 def records(ledger: Ledger, period: str | None = None) -> list[Release]:

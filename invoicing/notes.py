@@ -142,7 +142,7 @@ def correction(
         "roster": roster_proof(size, path),
         "previous_content_sha256": head.content_sha256,
     }
-    return Document(content, provenance_of(invoice, release, head, content, []))
+    return Document(content, provenance_of(conn, invoice, release, head, content, []))
 
 
 def _note_head(source: JsonObject, kind: str, head: Head) -> JsonObject:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dagster_project.cli.group import main
+from dagster_project.cli.preview import tell_preview
 from dagster_project.cli.telling import (
     LINE_HEADERS,
     LISTED,
@@ -23,6 +24,7 @@ from dagster_project.cli.telling import (
     print_table,
     shortened,
 )
+from dagster_project.cli.whatif import tell_what_if
 from dagster_project.cli.working import check_period, feeds, load_new, working
 from dagster_project.lib import receiving
 from dagster_project.lib.settings import Settings
@@ -50,16 +52,43 @@ def load(settings: Settings) -> None:
 @main.command()
 @click.argument("period")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--distributor", metavar="DISTRIBUTOR", help="Only this distributor's.")
+@click.option("--partner", metavar="PARTNER", help="A preview that this partner can be shown.")
+@click.option("--set", "policies", metavar="POLICY=VALUE", multiple=True, help="Try a policy.")
+@click.option("--cutoff-day", metavar="DAY", help="Try a cut-off day.")
 @click.pass_obj
-def draft(settings: Settings, period: str, as_json: bool) -> None:
+def draft(
+    settings: Settings,
+    period: str,
+    as_json: bool,
+    distributor: str | None,
+    partner: str | None,
+    policies: tuple[str, ...],
+    cutoff_day: str | None,
+) -> None:
     """Show the period as it would be invoiced now; takes in what landed first, issues nothing.
 
-    An issued period is shown as known today, beside what was issued.
+    An issued period is shown as known today, beside what was issued. With --set or --cutoff-day the
+    draft is shown beside what it would be, and nothing is written or taken in.
     """
     check_period(settings, period)
+    if policies or cutoff_day is not None:
+        if partner:
+            raise click.ClickException(
+                "--partner previews the draft as it is: leave --set and --cutoff-day away."
+            )
+        tell_what_if(settings, period, policies, cutoff_day, distributor, as_json=as_json)
+        return
     with working(settings, f"draft {period}") as open_runner:
         load_new(settings, open_runner)
-    drafts = _drafts(settings, period)
+    if partner:
+        tell_preview(settings, period, partner, as_json=as_json)
+        return
+    drafts = [
+        one
+        for one in _drafts(settings, period)
+        if distributor in (None, one["distributor"]["distributor_id"])
+    ]
     if as_json:
         print_json([_draft_in_text(one) for one in drafts])
     else:

@@ -56,6 +56,12 @@ def load_new(settings: Settings, open_runner: Callable[[], Runner]) -> bool:
     return True
 
 
+def tell_not_loaded(settings: Settings) -> None:
+    """For a command that loads nothing: that there is something to load."""
+    if receiving.pending(settings, feeds()) or receiving.seeds_changed(settings):
+        click.echo("What landed or changed since the last `muster load` is not part of this.")
+
+
 def feeds() -> Collection[str]:
     from ingest.contracts import FEEDS
 

@@ -106,10 +106,31 @@ def build(
     A failing model or test is a result, not an exception: what was built before it is real and
     its results must be told. Raises DbtError when dbt could not run at all.
     """
-    arguments = ["build", *_PRODUCTION]
-    if select:
-        arguments += ["--select", *select]
-    return invoke(settings, arguments, progress=progress)
+    return invoke(settings, ["build", *_PRODUCTION, *_selected(select)], progress=progress)
+
+
+def run_models(
+    settings: Settings,
+    *,
+    select: Sequence[str] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[NodeResult]:
+    """Build the selected models without their tests; results and errors as in `build`."""
+    return invoke(settings, ["run", *_selected(select)], progress=progress)
+
+
+def run_tests(
+    settings: Settings,
+    *,
+    select: Sequence[str] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[NodeResult]:
+    """Run the tests that `build` would run with the selected nodes, and build nothing."""
+    return invoke(settings, ["test", *_PRODUCTION, *_selected(select)], progress=progress)
+
+
+def _selected(select: Sequence[str]) -> list[str]:
+    return ["--select", *select] if select else []
 
 
 def invoke(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 from decimal import Decimal
 
 import duckdb
@@ -198,6 +199,30 @@ def test_a_correction_is_explained_unit_by_unit(corrected: House) -> None:
     assert taken_back["counted"] == []
     assert [unit["unit_id"] for unit in taken_back["not_counted"]] == ["u-x1", "u-x2", "u-x3"]
     assert {unit["reason"] for unit in taken_back["not_counted"]} == {"no_longer_reported"}
+
+
+def test_notes_and_their_runs_are_made_again_byte_for_byte(corrected: House) -> None:
+    # R26: from the files each document names; the late file is long retracted.
+    for number in ("ALPENLAND-000002", "ALPENLAND-000003"):
+        made = corrected.ask("reproduce", number)
+        assert (made["is_identical"], made["first_difference"]) == (True, None)
+
+
+def test_a_period_that_is_not_recomputed_any_more_is_computed_when_asked_for(
+    corrected: House, tmp_path: Path
+) -> None:
+    # R26: with recomputed_periods 0, January is past its 2 correction periods and in no publication.
+    seeds_before = (corrected.seeds / "policies.csv").read_text(encoding="utf-8")
+    house = House(tmp_path / "home", corrected.landing, tmp_path / "seeds")
+    shutil.copytree(corrected.home, house.home, symlinks=True)
+    shutil.copytree(corrected.seeds, house.seeds)
+    policies = seeds_before.replace("recomputed_periods,6,", "recomputed_periods,0,")
+    (house.seeds / "policies.csv").write_text(policies, encoding="utf-8")
+    house.muster("load")
+    assert [one["period"] for one in house.ask("draft", "2026-01")] == []
+    today = house.ask("reproduce", "ALPENLAND-000001", "--now")["as_known_today"]
+    assert (today["total_issued"], today["total_now"]) == ("328.30", "304.52")
+    assert [unit["unit_id"] for unit in today["units"]] == ["u-x1", "u-x2", "u-x3"]
 
 
 def test_a_cancelled_invoice_is_issued_anew_and_rebuilds_identical(corrected: House) -> None:

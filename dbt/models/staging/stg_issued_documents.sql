@@ -14,6 +14,7 @@ select
     due_on,
     total_amount,
     content_sha256,
+    version_set_sha256,
     cast(policies ->> '$.active_window_days' as integer) as active_window_days,
     policies ->> '$.device_user_attribution' as device_user_attribution,
     cast(policies ->> '$.correction_periods' as integer) as correction_periods

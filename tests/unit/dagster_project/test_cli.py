@@ -74,6 +74,10 @@ def test_active_dates_are_told_as_runs_of_days() -> None:
         (["sql", "select 1"], "Nothing is published yet"),
         (["explain", "ALPENLAND-000001", "1"], "No document has the number"),
         (["rebuild"], "no journal"),
+        (["draft", "2026-01", "--set", "active_window_days"], "write POLICY=VALUE"),
+        (["draft", "2026-01", "--set", "release=approved"], "no warehouse yet"),
+        (["draft", "2026-01", "--cutoff-day", "25", "--partner", "P1"], "leave --set and"),
+        (["reproduce", "ALPENLAND-000001"], "No document has the number"),
     ],
 )
 def test_a_failure_is_a_sentence(run: Run, arguments: list[str], reason: str) -> None:

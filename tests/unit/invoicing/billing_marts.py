@@ -79,7 +79,9 @@ create table billing.draft_discrepancies (
     evidence varchar, action varchar, state varchar, decision varchar, decided_by varchar,
     waiver_reason varchar
 );
-create table billing.issued_invoices (distributor_id varchar, sequence bigint);
+create table billing.issued_invoices (
+    distributor_id varchar, sequence bigint, period varchar, version_set_sha256 varchar
+);
 create table billing.draft_notes (
     period varchar, distributor_id varchar, currency varchar, kind varchar, run_period varchar,
     invoice_currency varchar, corrects_number varchar, corrects_sequence bigint,

@@ -115,10 +115,26 @@ def test_provenance_pins_where_it_came_from(
         decided_by="R. Roe",
         waiver_reason="Agreed in writing.",
     )
+    # Alpenland's third document is of this very run, written before the run was killed.
+    for distributor_id, sequence, period, version_set in (
+        ("sakura", 1, "2025-12", "b" * 64),
+        ("alpenland", 2, "2026-01", "b" * 64),
+        ("alpenland", 3, "2026-01", VERSION_SET),
+        ("sakura", 3, "2025-12", VERSION_SET),
+    ):
+        january.put(
+            "issued_invoices",
+            distributor_id=distributor_id,
+            sequence=sequence,
+            period=period,
+            version_set_sha256=version_set,
+        )
     document = close(january, ledger, "2026-01")[0]
     provenance = document.provenance
     assert provenance["content_sha256"] == sha256(canonical_json(document.content))
     assert provenance["version_set_sha256"] == VERSION_SET
+    # What the drafts were computed with, not what is in the ledger by the time of writing.
+    assert list(provenance["ledger"].items()) == [("alpenland", 2), ("sakura", 3)]
     assert provenance["released_by"] == "automatic"
     assert provenance["versions"]["duckdb"]
     # Who waived is for our auditors; what was decided and why is for the distributor.

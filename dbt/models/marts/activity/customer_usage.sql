@@ -20,6 +20,14 @@ with
         where windows.window_starts_on = {{ window_starts_on("windows.window_ends_on", "policies.active_window_days") }}
     ),
 
+    {# Under the policy `any` a shared device stands behind several users and is still one device. #}
+    devices as (
+        select window_id, customer_id, product_code, count(distinct device_id) as active_devices
+        from {{ ref("int_unit_activity") }}
+        where not is_moved
+        group by window_id, customer_id, product_code
+    ),
+
     counted_units as (
         select
             reported.window_ends_on,
@@ -28,9 +36,14 @@ with
             units.product_code,
             units.billing_unit,
             units.unit_id,
-            units.device_count
+            devices.active_devices
         from reported
         inner join units on reported.window_id = units.window_id
+        left join
+            devices
+            on units.window_id = devices.window_id
+            and units.customer_id = devices.customer_id
+            and units.product_code = devices.product_code
     ),
 
     {# A firewall's product and customer are its licence's on that date; without one it is unassigned. #}
@@ -58,7 +71,7 @@ select
     product_code,
     billing_unit,
     count(*) as active_units,
-    cast(sum(device_count) as bigint) as active_devices
+    max(active_devices) as active_devices
 from counted_units
 group by window_ends_on, window_starts_on, customer_id, product_code, billing_unit
 union all

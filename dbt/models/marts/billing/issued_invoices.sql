@@ -16,5 +16,6 @@ select
     issue_on,
     due_on,
     total_amount,
-    content_sha256
+    content_sha256,
+    version_set_sha256
 from {{ ref("stg_issued_documents") }}
