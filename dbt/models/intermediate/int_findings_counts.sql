@@ -35,6 +35,7 @@ with
             concat(matched.warehouse_quantity, ' units') as expected,
             concat('portal shows ', matched.portal_quantity, ' on ', matched.portal_snapshot_date) as found,
             abs(matched.warehouse_quantity - matched.portal_quantity) * list_prices.list_price as stake,
+            abs(matched.warehouse_quantity - matched.portal_quantity) as units,
             'portal_usage snapshot' as evidence,
             'The roster names every unit; compare it with the portal''s list for this customer.' as action
         from matched
@@ -60,6 +61,7 @@ with
             concat(matched.warehouse_quantity, ' units') as expected,
             concat('the partner''s agreement bills ', matched.psa_quantity) as found,
             abs(matched.warehouse_quantity - matched.psa_quantity) * list_prices.list_price as stake,
+            abs(matched.warehouse_quantity - matched.psa_quantity) as units,
             'psa_additions snapshot' as evidence,
             'Change the agreement''s addition to the billed quantity.' as action
         from matched
@@ -117,6 +119,7 @@ with
             concat('within ', bounds.largest_swing_percent::integer, '% of ', swings.previous_quantity) as expected,
             concat(swings.quantity, ' units') as found,
             abs(swings.quantity - swings.previous_quantity) * list_prices.list_price as stake,
+            abs(swings.quantity - swings.previous_quantity) as units,
             'units of this window and of the one before' as evidence,
             'Check that no file is missing or doubled and that the change is real; then waive: bill.' as action
         from swings
@@ -138,6 +141,6 @@ with
     select *
     from {{ finding }}
     {% if not loop.last %}
-        union all
+        union all by name
     {% endif %}
 {% endfor %}
