@@ -1,7 +1,7 @@
 {#
     Every kind of discrepancy there is, in the words of an accounts clerk. `one` and `many` follow a
-    number ("2 firewalls without a billing licence"), `stake` an amount ("42.35 USD not billed"). What
-    to do stands in each discrepancy's `action`; docs/discrepancies.md lists both.
+    number ("2 firewalls without a billing licence"), `consequence` an amount ("42.35 USD not billed"). What to
+    do stands in each discrepancy's `action`; docs/discrepancies.md lists both.
 #}
 select *
 from
@@ -281,4 +281,4 @@ from
                 'units of difference to what the partner bills its customer',
                 'between the two'
             )
-    ) as kinds(kind, severity, rule, one, many, stake)
+    ) as kinds(kind, severity, rule, one, many, consequence)
