@@ -17,6 +17,13 @@ from ingest.simulate.writer import schema
 
 HEARTBEAT_SOURCE = "us-south"
 REGISTRY_SOURCE = "crm-west"
+ABSENT_SOURCE = "autotask"
+# The sources that only the planted reference data expect; the last of them never delivers.
+SOURCES = (
+    ("heartbeat", HEARTBEAT_SOURCE),
+    ("customers", REGISTRY_SOURCE),
+    ("psa_additions", ABSENT_SOURCE),
+)
 
 # Ids longer than any the world hands out.
 LEGACY, ABROAD, RESOLD, HOME, UNKNOWN = "P99901", "P99902", "P99903", "P99904", "P99999"

@@ -17,7 +17,6 @@ from ingest.simulate.additions import STRANGER, Additions, Boxes
 from ingest.simulate.devices import DeviceFleet
 from ingest.simulate.firewalls import Firewall, FirewallFleet
 from ingest.simulate.paperwork import add_transfer, licence_of
-from ingest.simulate.reference_plants import ABSENT_SOURCE
 from ingest.simulate.references import FAR, day_number, day_of
 from ingest.simulate.usage import Moved
 from ingest.simulate.world import Customer, World
@@ -475,7 +474,7 @@ def sow(world: World, devices: DeviceFleet, firewalls: FirewallFleet, name: str)
             **_added_cases(added),
             "registry_gap": day_of(world.first_day + 9).isoformat(),
             "hole_at_cutoff": day_of(second_cutoff).isoformat(),
-            "absent_psa": "/".join(ABSENT_SOURCE),
+            "absent_psa": f"psa_additions/{additions.ABSENT_SOURCE}",
             "retracted_file": day_of(retracted_on).isoformat(),
             "refused_retraction": day_of(world.month_day(1, 3)).isoformat(),
             "thin_file": day_of(thin_on).isoformat(),

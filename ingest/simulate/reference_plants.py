@@ -10,15 +10,9 @@ import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
-from ingest.simulate.additions import (
-    HEARTBEAT_SOURCE,
-    REGISTRY_SOURCE,
-    TWICE_PRICED,
-    UNPRICED,
-)
+from ingest.simulate.additions import ABSENT_SOURCE, SOURCES, TWICE_PRICED, UNPRICED
 
-# Never delivers: expected for the three days from here on, counted from the first.
-ABSENT_SOURCE = ("psa_additions", "autotask")
+# The absent source is expected for three days, from the 18th day on.
 _ABSENT_FROM, _ABSENT_DAYS = 17, 3
 _SINCE = "2025-01-01"
 
@@ -39,17 +33,18 @@ def plant_references(seeds: Path, out: Path, start: date, plant: str) -> None:
         shutil.copyfile(path, out / path.name)
 
     absent_from = start + timedelta(days=_ABSENT_FROM)
-    absent_to = absent_from + timedelta(days=_ABSENT_DAYS - 1)
+    expected = {
+        ABSENT_SOURCE: {
+            "valid_from": absent_from,
+            "valid_to": absent_from + timedelta(days=_ABSENT_DAYS - 1),
+        }
+    }
     _append(
         out / "expected_sources.csv",
-        {"feed": "heartbeat", "source": HEARTBEAT_SOURCE, "valid_from": start},
-        {"feed": "customers", "source": REGISTRY_SOURCE, "valid_from": start},
-        {
-            "feed": ABSENT_SOURCE[0],
-            "source": ABSENT_SOURCE[1],
-            "valid_from": absent_from,
-            "valid_to": absent_to,
-        },
+        *(
+            {"feed": feed, "source": source, "valid_from": start, **expected.get(source, {})}
+            for feed, source in SOURCES
+        ),
     )
     _append(
         out / "products.csv",

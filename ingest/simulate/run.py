@@ -6,13 +6,13 @@ Orchestration only; every row comes from the module of its feed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 
-from ingest.simulate.additions import HEARTBEAT_SOURCE, REGISTRY_SOURCE
+from ingest.simulate.additions import HEARTBEAT_SOURCE, REGISTRY_SOURCE, SOURCES
 from ingest.simulate.devices import DeviceFleet
 from ingest.simulate.firewalls import FirewallFleet, FirewallRows
 from ingest.simulate.paperwork import do_paperwork
@@ -50,6 +50,10 @@ def set_stage(
 ) -> Stage:
     """Decide everything that does not depend on the day being written."""
     reference = read_seeds(seeds)
+    if plant is not None:
+        # So that the copy with the plants' reference data gives the same files as its original.
+        sources = tuple(source for source in reference.sources if source[:2] not in SOURCES)
+        reference = replace(reference, sources=sources)
     world = build_world(
         reference, start, partners=partners, customers=customers, devices=devices, seed=seed
     )

@@ -119,7 +119,6 @@ with
             concat('within ', bounds.largest_swing_percent::integer, '% of ', swings.previous_quantity) as expected,
             concat(swings.quantity, ' units') as found,
             abs(swings.quantity - swings.previous_quantity) * list_prices.list_price as stake,
-            abs(swings.quantity - swings.previous_quantity) as units,
             'units of this window and of the one before' as evidence,
             'Check that no file is missing or doubled and that the change is real; then waive: bill.' as action
         from swings

@@ -87,32 +87,44 @@ with
             and periods.cutoff_on between partners.valid_from and partners.valid_to
     ),
 
-    twin_names as (
+    twins as (
         select
-            'twin_names' as kind,
-            'warning' as severity,
             period,
             distributor_id,
-            case when min(partner_id) = max(partner_id) then min(partner_id) end as partner_id,
-            min(customer_id) as customer_id,
-            cast(null as varchar) as product_code,
-            concat(whose, '/', string_agg(distinct id, '/' order by id)) as subject,
-            concat('a name of its own for each ', whose) as expected,
-            concat(
-                whose,
-                's ',
-                string_agg(distinct id, ' and ' order by id),
-                ' have names that read the same: ',
-                string_agg(distinct name, ', ' order by name)
-            ) as found,
-            cast(0 as decimal(18, 6)) as stake,
-            count(distinct id) as units,
-            concat(whose, 's snapshots') as evidence,
-            'Nothing is mixed up, as ids decide; check that it is not one and the same registered twice.' as action
+            whose,
+            name_key,
+            string_agg(distinct id, ' and ' order by id) as ids,
+            string_agg(distinct name, ', ' order by name) as names
         from named
         where name_key <> ''
         group by period, distributor_id, whose, name_key
         having count(distinct id) > 1
+    ),
+
+    {# Each of the twins is told, as either may be the one that should not be there. #}
+    twin_names as (
+        select distinct
+            'twin_names' as kind,
+            'warning' as severity,
+            named.period,
+            named.distributor_id,
+            named.partner_id,
+            named.customer_id,
+            cast(null as varchar) as product_code,
+            named.id as subject,
+            concat('a name of its own for each ', named.whose) as expected,
+            concat(named.whose, 's ', twins.ids, ' have names that read the same: ', twins.names) as found,
+            cast(0 as decimal(18, 6)) as stake,
+            1 as units,
+            concat(named.whose, 's snapshots') as evidence,
+            'Nothing is mixed up, as ids decide; check that it is not one and the same registered twice.' as action
+        from named
+        inner join
+            twins
+            on named.period = twins.period
+            and named.distributor_id = twins.distributor_id
+            and named.whose = twins.whose
+            and named.name_key = twins.name_key
     ),
 
     ids as (

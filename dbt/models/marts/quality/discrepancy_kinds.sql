@@ -261,8 +261,8 @@ from
                 'swing',
                 'blocking',
                 'R22',
-                'unit more or fewer than in the window before',
-                'units more or fewer than in the window before',
+                'jump of a partner''s use of a product since the window before',
+                'jumps of partners'' use of a product since the window before',
                 'of difference'
             ),
             (
