@@ -169,8 +169,10 @@ class Additions:
         )
 
     def portal(self, day: int) -> pl.DataFrame:
-        """What the portal counts of them: the same as the warehouse bills (R5, R9)."""
+        """What the portal counts of them (R5, R9), whether they may be billed or not."""
         rows = [
+            (OF_ABROAD, "EPSTD", 2),
+            (OF_RESOLD, "EPSTD", 3),
             (GROWING, "EPSTD", self._growing(day)),
             (FAULTY, "SVSTD", 2),
             (FAULTY, "EPADV", 1),
