@@ -31,9 +31,15 @@ from dagster_project.lib.settings import Settings
 def demo(settings: Settings, folder: Path) -> None:
     """Two made-up months, loaded and closed: what Musterhouse does, in about a minute."""
     folder = folder.absolute()
-    settings = dataclasses.replace(settings, home=folder / "home", landing=folder / "landing")
+    original, planted = settings.seeds, "cascadia"
+    settings = dataclasses.replace(
+        settings, home=folder / "home", landing=folder / "landing", seeds=folder / "seeds"
+    )
     first, last = date(2026, 1, 1), date(2026, 2, 28)
     began = time.monotonic()
+    # A second demo in the same folder keeps the waivers a person may have written there.
+    if not settings.seeds.exists():
+        _plant_references(original, settings.seeds, first, planted)
     _simulate(
         settings.landing,
         first,
@@ -43,8 +49,8 @@ def demo(settings: Settings, folder: Path) -> None:
         devices=6000,
         seed=7,
         file_format="csv.gz",
-        seeds=settings.seeds,
-        plant="cascadia",
+        seeds=original,
+        plant=planted,
     )
     with working(settings, "demo") as open_runner:
         load_new(settings, open_runner)
@@ -54,8 +60,10 @@ def demo(settings: Settings, folder: Path) -> None:
     tell_periods(settings, ["2026-01", "2026-02"])
     click.echo(
         f"\nDone in {time.monotonic() - began:.0f} s. One distributor's data was made bad on "
-        "purpose: a hold is the house at work.\n"
-        f"Look around: muster --home {settings.home} --landing {settings.landing} status"
+        "purpose, in every way Musterhouse knows: a hold is the house at work.\n"
+        f"The demo has reference data of its own, {settings.seeds}, to try waivers in.\n"
+        f"Look around: muster --home {settings.home} --landing {settings.landing} "
+        f"--seeds {settings.seeds} status"
     )
 
 
@@ -75,6 +83,11 @@ def demo(settings: Settings, folder: Path) -> None:
     type=click.Choice(["csv", "csv.gz", "parquet"]),
 )
 @click.option("--plant", metavar="DISTRIBUTOR", help="Whose data goes bad in named ways.")
+@click.option(
+    "--plant-seeds",
+    type=click.Path(path_type=Path),
+    help="Where to write a copy of the reference data with what some of these ways need.",
+)
 @click.option("--force", is_flag=True, help="Write into a folder that holds files already.")
 @click.pass_obj
 def simulate(
@@ -84,17 +97,24 @@ def simulate(
     start: Any,
     end: Any,
     plant: str | None,
+    plant_seeds: Path | None,
     force: bool,
     **world: Any,
 ) -> None:
     """Write made-up landing files for all feeds, deterministic and alive."""
-    if not force and out.is_dir() and any(out.iterdir()):
-        raise click.ClickException(
-            f"{out} holds files already; made-up ones would replace them at the next load. Give "
-            "another --out, or --force to lengthen or replace a simulation."
-        )
+    if plant_seeds is not None and plant is None:
+        raise click.ClickException("--plant-seeds needs --plant: whose data goes bad?")
+    for folder in (out, plant_seeds):
+        if folder is not None and not force and folder.is_dir() and any(folder.iterdir()):
+            raise click.ClickException(
+                f"{folder} holds files already; made-up ones would replace them at the next load. "
+                "Give another folder, or --force to lengthen or replace a simulation."
+            )
     _simulate(out, start.date(), end.date(), seeds=settings.seeds, plant=plant, **world)
     click.echo(f"Landing files for {start.date()} to {end.date()} are in {out.absolute()}")
+    if plant is not None and plant_seeds is not None:
+        _plant_references(settings.seeds, plant_seeds, start.date(), plant)
+        click.echo(f"Load them with --seeds {plant_seeds.absolute()}")
 
 
 @main.command()
@@ -155,6 +175,15 @@ def _set_aside(warehouse: Path) -> Iterator[None]:
         raise
     for other in aside:
         other.unlink(missing_ok=True)
+
+
+def _plant_references(seeds: Path, out: Path, first: date, plant: str) -> None:
+    from ingest.simulate import plant_references
+
+    try:
+        plant_references(seeds, out, first, plant)
+    except ValueError as error:  # no such distributor
+        raise click.ClickException(str(error)) from error
 
 
 def _simulate(

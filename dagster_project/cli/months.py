@@ -30,8 +30,11 @@ from dagster_project.lib import receiving
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
+    from dagster_project.lib.flagged import Flagged
     from dagster_project.lib.status import CorrectionStatus, PeriodStatus
 
+# A screenful, with what stands above it; a house in order has a handful.
+FLAGS_SHOWN = 30
 ALL_ISSUED, HELD = 0, 3
 _PERIOD_HEADERS = ("period", "distributor", "state", "number", "amount", "currency")
 
@@ -140,10 +143,11 @@ def cancel(settings: Settings, number: str, reason: str, by: str, on: datetime |
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--all", "tell_all", is_flag=True, help="Every flag, of issued periods too.")
+@click.option("--json", "as_json", is_flag=True, help="For machines; always all.")
 @click.pass_obj
-def status(settings: Settings, as_json: bool) -> None:
-    """What is loaded, what is quarantined, which periods are where, and what to do next."""
+def status(settings: Settings, tell_all: bool, as_json: bool) -> None:
+    """What is loaded, which periods are where, what is flagged, and what to do next."""
     from dagster_project.lib.status import status as find
 
     found = find(settings)
@@ -154,8 +158,9 @@ def status(settings: Settings, as_json: bool) -> None:
         tell_feeds(settings)
     if found.periods:
         print_table("Periods", _PERIOD_HEADERS, [_period_row(one) for one in found.periods])
-        tell_holds(found.periods)
+        tell_holds(found.periods, settings)
     tell_corrections(found.corrections)
+    tell_flagged(found.flagged, found.periods, tell_all)
     _tell_ignored(found.ignored_folders, settings)
     if found.writing:
         click.echo(f"{found.writing} is writing.")
@@ -250,6 +255,8 @@ def tell_feeds(settings: Settings) -> None:
     )
     for refused in [text for feed in found.feeds for text in feed.refused][:LISTED]:
         click.echo(f"Refused: {refused}")
+    for retracted in [text for feed in found.feeds for text in feed.retracted][:LISTED]:
+        click.echo(f"Taken back: {retracted}")
     for unrecognised in found.unrecognised[:LISTED]:
         click.echo(f"Not a delivery: {unrecognised}")
 
@@ -268,7 +275,7 @@ def tell_periods(settings: Settings, wanted: Sequence[str]) -> int:
 
     found = [one for one in periods(settings) if one.period in wanted]
     print_table("Invoices", _PERIOD_HEADERS, [_period_row(one) for one in found])
-    tell_holds(found)
+    tell_holds(found, settings)
     tell_corrections([one for one in corrections(settings) if one.run in wanted])
     for period in sorted({one.period for one in found if one.state == "issued"}):
         click.echo(f"Files of {period}: {settings.exports / period}")
@@ -308,12 +315,37 @@ def tell_corrections(found: Sequence[CorrectionStatus]) -> None:
     )
 
 
-def tell_holds(found: Sequence[PeriodStatus]) -> None:
+def tell_holds(found: Sequence[PeriodStatus], settings: Settings) -> None:
+    from dagster_project.lib.status import in_words
+
     for one in found:
         if one.state == "held":
             click.echo(f"Held: {one.period} {one.distributor_id}, {one.amount} {one.currency}")
-            for reason in one.reasons:
+            for reason in in_words(one.reasons, settings):
                 click.echo(f"  - {reason}")
+
+
+def tell_flagged(found: Sequence[Flagged], periods: Sequence[PeriodStatus], tell_all: bool) -> None:
+    """What to look at besides the holds, a line a kind; in periods not issued, unless all."""
+    from dagster_project.lib.flagged import in_full, sections
+
+    told = in_full(found) if tell_all else sections(found, periods, FLAGS_SHOWN)
+    for section in told:
+        whose = section.distributor_id or "nobody in particular"
+        again = f"{section.again} kinds as before" if section.again else ""
+        besides = f" (and {again})" if section.shown and again else again and f": {again}"
+        if section.shown or again:
+            click.echo(f"To look at in {section.period} for {whose}{besides}")
+        for one in section.shown:
+            click.echo(f"  - {one.sentence}")
+    left_out = sum(section.left_out for section in told)
+    if left_out:
+        click.echo(f"{left_out} more kinds: `muster status --all`.")
+    if told:
+        click.echo(
+            'What was expected and found, one by one: `muster sql "from quality.discrepancies '
+            f"where period = '{told[0].period}'\"`."
+        )
 
 
 def tell_documents(settings: Settings, period: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from dagster_project.lib.settings import Settings
 if TYPE_CHECKING:
     import duckdb
 
+    from dagster_project.lib.flagged import Flagged
     from invoicing.gate import Release
     from invoicing.ledger import Document
 
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
 class FeedStatus:
     """What is in force of one feed.
 
-    refused files refused whole, with the reason, that no good delivery has followed
-    missing days between the feed's first and last that a source has nothing for
+    refused   files refused whole, with the reason, that no good delivery has followed
+    retracted files a person took back, with who and why, that no other has followed
+    missing   days between the feed's first and last that a source has nothing for
     """
 
     feed: str
@@ -38,6 +41,7 @@ class FeedStatus:
     rows: int
     rows_quarantined: int
     refused: list[str]
+    retracted: list[str]
     missing: list[str]
 
 
@@ -86,6 +90,7 @@ class Status:
     feeds: list[FeedStatus]
     periods: list[PeriodStatus]
     corrections: list[CorrectionStatus]
+    flagged: list[Flagged]
     pending_folders: int
     ignored_folders: int
     unrecognised: list[str]
@@ -107,6 +112,7 @@ def status(settings: Settings) -> Status:
         feeds=feeds,
         periods=periods,
         corrections=corrections(settings),
+        flagged=_flagged(settings),
         pending_folders=len(pending),
         ignored_folders=len(ignored),
         unrecognised=_unrecognised(settings),
@@ -137,7 +143,7 @@ def published(settings: Settings) -> duckdb.DuckDBPyConnection | None:
 
 def _feeds(settings: Settings) -> list[FeedStatus]:
     from ingest.contracts import FEEDS
-    from ingest.journal import Journal
+    from ingest.journal import Journal, Kind
 
     state = Journal(settings.journal).state()
     found = []
@@ -162,6 +168,13 @@ def _feeds(settings: Settings) -> list[FeedStatus]:
                     if slot.feed == feed
                     for entry in files.values()
                 ],
+                retracted=[
+                    f"{entry.file_name}: {entry.detail}"
+                    for _, entry in sorted(state.latest.items())
+                    if entry.kind is Kind.RETRACTED
+                    and entry.feed == feed
+                    and entry.slot not in state.in_force
+                ],
                 missing=sorted(
                     f"{day.isoformat()} {source}"
                     for source, there in days.items()
@@ -171,6 +184,33 @@ def _feeds(settings: Settings) -> list[FeedStatus]:
             )
         )
     return found
+
+
+def _flagged(settings: Settings) -> list[Flagged]:
+    from dagster_project.lib.flagged import flagged
+
+    conn = published(settings)
+    if conn is None:
+        return []
+    with conn:
+        return flagged(conn)
+
+
+def in_words(reasons: Sequence[str], settings: Settings) -> list[str]:
+    """The gate's reasons, which begin with a discrepancy's kind, beginning with what it is."""
+    from dagster_project.lib.flagged import kinds_in_words
+
+    conn = published(settings)
+    if conn is None:
+        return list(reasons)
+    with conn:
+        words = kinds_in_words(conn)
+    told = []
+    for reason in reasons:
+        kind, colon, rest = reason.partition(": ")
+        what = words.get(kind)
+        told.append(f"{what[0].upper()}{what[1:]} ({kind}){colon}{rest}" if what else reason)
+    return told
 
 
 def _unrecognised(settings: Settings) -> list[str]:

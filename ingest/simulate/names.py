@@ -6,6 +6,9 @@ a formula, so that quoting and neutralising downstream are always exercised.
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
+
 from ingest.simulate.hashing import draw, pick
 
 COUNTRIES: dict[str, tuple[str, ...]] = {
@@ -96,3 +99,11 @@ def it_company(in_country: str, seed: int, counter: int) -> str:
         "TW": "資訊 ",
     }.get(in_country, "Managed IT by ")
     return trade + company(in_country, seed, "partner name", counter)
+
+
+def distinct(name: str, taken: Counter[str]) -> str:
+    """The name, with a number behind it when one that reads the same is taken; takes it."""
+    decomposed = unicodedata.normalize("NFKD", name).casefold()
+    key = "".join(c for c in decomposed if not unicodedata.combining(c) and not c.isspace())
+    taken[key] += 1
+    return name if taken[key] == 1 else f"{name} {taken[key]}"

@@ -1,16 +1,19 @@
-"""What can be planted in one distributor's data: discrepancies, and rows and files gone bad.
+"""What can be planted in one distributor's data: at least one discrepancy of every kind.
 
-Each is listed in PLANTS. None touches another distributor's customers, rows or files.
+Each is listed in PLANTS. None touches another distributor's customers, rows or files. Some need the
+reference data of `reference_plants`; the rows of planted customers are `additions`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import polars as pl
 
+from ingest.simulate import additions
+from ingest.simulate.additions import STRANGER, Additions, Boxes
 from ingest.simulate.devices import DeviceFleet
 from ingest.simulate.firewalls import Firewall, FirewallFleet
 from ingest.simulate.paperwork import add_transfer, licence_of
@@ -21,7 +24,7 @@ from ingest.simulate.writer import schema
 
 
 class Plant(NamedTuple):
-    """A planted case; `raises` is the discrepancy, reason code or file fault it leads to."""
+    """A planted case; `raises` is the kind of discrepancy it leads to, empty when to none."""
 
     name: str
     raises: str
@@ -51,27 +54,27 @@ PLANTS = (
     ),
     Plant(
         "unapproved_transfer",
-        "unapproved_transfer (blocking)",
+        "unapproved_transfer",
         "On the 12th of the second month a customer changes partner; it never approved.",
     ),
     Plant(
         "monthly_outside_flex",
-        "monthly_outside_flex (blocking)",
+        "monthly_outside_flex",
         "From the 5th of the first month a customer of a connect partner is monthly.",
     ),
     Plant(
         "portal_over",
-        "three-way match",
+        "portal_mismatch",
         "The portal counts 3 users of EPADV too many for a customer, every day.",
     ),
     Plant(
         "portal_under",
-        "three-way match",
+        "portal_mismatch",
         "The portal counts 2 users of MOBCTL too few for another, every day.",
     ),
     Plant(
         "psa_over",
-        "three-way match",
+        "psa_mismatch",
         "The PSA bills 4 units more than the portal counts, for one company and product.",
     ),
     Plant(
@@ -81,38 +84,172 @@ PLANTS = (
     ),
     Plant(
         "moved_device",
-        "move (R8)",
-        "On the 6th of the second month a server moves between two customers.",
+        "device_moved",
+        "On the 6th of the second month a server moves between two customers (R8).",
     ),
     Plant(
         "missing_day",
-        "healed by the next day's file",
-        "The distributor's usage file of the 14th day does not exist.",
+        "missing_file_healed",
+        "The distributor's usage file of the 14th day does not exist; the next one heals it.",
     ),
     Plant(
         "corrupt_file",
-        "file quarantined whole; healed by the next day's file",
-        "The usage file of the 20th day is cut off at three fifths of its bytes.",
+        "missing_file_healed",
+        "The usage file of the 20th day is cut off at three fifths; the next one heals it.",
     ),
     Plant(
         "bad_usage_rows",
-        "bad date, future time, duplicate_key, ragged row",
-        "On every 8th the usage file ends with five unusable rows of devices nobody has "
-        "(a Parquet file cannot hold the bad date and the ragged row: three).",
+        "quarantined_rows",
+        "On every 8th the usage file ends with five unusable rows of devices nobody has: a bad "
+        "date, a future time, a double key, a ragged row (Parquet holds no bad date, none ragged).",
     ),
     Plant(
         "repeated_row",
-        "an exact duplicate, counted once",
-        "On every 17th the usage file repeats an orphan's row.",
+        "",
+        "On every 17th the usage file repeats an orphan's row, which counts once.",
     ),
     Plant(
         "bad_portal_row",
-        "not a whole number",
+        "quarantined_rows",
         "On every 10th the portal reports 3.7 units of the unlicensed WEB (not in Parquet).",
+    ),
+    Plant(
+        "firewall_silent",
+        "firewall_silent",
+        "A licensed firewall that no heartbeat ever names.",
+    ),
+    Plant(
+        "firewall_elsewhere",
+        "heartbeat_customer_differs",
+        "A firewall licensed to one customer reports under another.",
+    ),
+    Plant(
+        "firewall_two_products",
+        "firewall_two_products",
+        "A firewall is licensed for both products at once.",
+    ),
+    Plant(
+        "expired_firewall",
+        "orphan_heartbeat",
+        "A firewall beats under C9999999; the only licence of its serial ended long ago.",
+    ),
+    Plant(
+        "silent_pair",
+        "ha_licence_silent",
+        "The licensed member of a pair was last heard 20 days before the first day, the other "
+        "beats daily.",
+    ),
+    Plant(
+        "unknown_partner",
+        "unknown_partner",
+        "A customer with an active user belongs to a partner nobody knows.",
+    ),
+    Plant(
+        "unlisted_product",
+        "unknown_product",
+        "A device uses DLP, a product without a row in the reference data.",
+    ),
+    Plant(
+        "twin_devices",
+        "duplicate_hardware",
+        "A server reports under two ids that differ in case and dashes.",
+    ),
+    Plant(
+        "email_id",
+        "identifier_is_email",
+        "A user's id is an e-mail address.",
+    ),
+    Plant(
+        "twin_names",
+        "twin_names",
+        "Two customers share a name, once with composed and once with decomposed accents.",
+    ),
+    Plant(
+        "term_overuse",
+        "term_overuse",
+        "Three users use MOBCTL, bought for one.",
+    ),
+    Plant(
+        "term_shared",
+        "term_licence_shared",
+        "Two customers hold one term licence.",
+    ),
+    Plant(
+        "vanishing_customer",
+        "customer_vanished",
+        "A customer is in the registry for 19 days, and then no longer.",
+    ),
+    Plant(
+        "second_registry",
+        "registry_conflict",
+        "The source crm-west holds a customer that the crm holds too.",
+    ),
+    Plant(
+        "registry_gap",
+        "registry_gap",
+        "crm-west sends nothing on the 10th day (reference data: it is expected).",
+    ),
+    Plant(
+        "legacy_partner",
+        "legacy_programme_registration",
+        "A partner registered under msp_v1 after that took nobody new.",
+    ),
+    Plant(
+        "partner_abroad",
+        "excluded_territory",
+        "A partner in GB has a customer with a monthly licence.",
+    ),
+    Plant(
+        "partner_of_partner",
+        "partner_resale",
+        "A partner that buys through another one has a customer with a monthly licence.",
+    ),
+    Plant(
+        "no_price",
+        "price_missing",
+        "From the second month SAFEGD is sold, without a price in the distributor's currency "
+        "(reference data).",
+    ),
+    Plant(
+        "two_prices",
+        "price_ambiguous",
+        "From the second month ZTNA is sold, which has two prices (reference data).",
+    ),
+    Plant(
+        "growing_customer",
+        "swing",
+        "A partner's only customer has 5 users, and 65 after the tenth of the second month.",
+    ),
+    Plant(
+        "hole_at_cutoff",
+        "missing_file",
+        "The heartbeat source us-south sends nothing on the second month's cut-off (reference "
+        "data: it is expected).",
+    ),
+    Plant(
+        "absent_psa",
+        "missing_file",
+        "The PSA source autotask sends nothing on the three days it is expected (reference data).",
+    ),
+    Plant(
+        "retracted_file",
+        "missing_file_healed",
+        "The us-south file of the second month's 10th is taken back by a person.",
+    ),
+    Plant(
+        "refused_retraction",
+        "refused_file",
+        "A retraction of the usage file of the second month's 3rd names other bytes.",
+    ),
+    Plant(
+        "thin_file",
+        "feed_volume",
+        "The usage file of the 23rd day holds a third of its rows; the next one has them all.",
     ),
 )
 
-STRANGER = "C9999999"
+# Two thirds of their rows missing is a change that no safety bound calls small.
+_FEWEST_DEVICES = 150
 _NEED = (
     "The plant in {name!r} needs a bigger world than {lacking}. Raise partners, customers or "
     "devices: 12, 150 and 1,500 are enough."
@@ -134,6 +271,16 @@ class Sowing:
     moved_id: str
     moved_to: str
     stranger_box: tuple[str, str]
+    additions: Additions
+    thin_on: int
+    refused_on: int
+    gap_on: int
+    hole_on: int
+    retracted_on: int
+
+    def thinned(self, frame: pl.DataFrame, day: int) -> pl.DataFrame:
+        """The rows that are in the day's usage file: every third on the thin day."""
+        return frame.gather_every(3) if day == self.thin_on else frame
 
     def extra_usage(self, day: int) -> pl.DataFrame:
         """Well-formed rows: the strangers' devices and the moved server."""
@@ -242,11 +389,15 @@ def sow(world: World, devices: DeviceFleet, firewalls: FirewallFleet, name: str)
     billed = _psa_customer(world, place)
     moves_on = world.month_day(1, 6)
     server = devices.steady_server(full[4].index) if len(full) == 6 else None
-    if len(full) < 6 or len(flex) < 2 or not outside or billed is None or server is None:
+    own_devices = sum(
+        customer.devices for customer in world.customers if customer.distributor == place
+    )
+    is_small = own_devices < _FEWEST_DEVICES or len(full) < 6 or len(flex) < 2 or not outside
+    if is_small or billed is None or server is None:
         lacking = (
             f"{len(full)} of 6 full customers, {len(flex)} flex partners, {len(outside)} customers "
             f"of a connect partner, {int(billed is not None)} PSA company, "
-            f"{int(server is not None)} server to move"
+            f"{int(server is not None)} server to move, {own_devices} of {_FEWEST_DEVICES} devices"
         )
         raise ValueError(_NEED.format(name=name, lacking=lacking))
 
@@ -273,6 +424,10 @@ def sow(world: World, devices: DeviceFleet, firewalls: FirewallFleet, name: str)
         for x in world.licences
     ]
     stranger_box = firewalls.serial(0)
+    added = _additions(world, firewalls, place, world.partners[flex[0]].partner_id)
+    second_cutoff = _cutoff(world, place, 1)
+    thin_on = _not_a_cutoff(world, place, world.first_day + 22)
+    retracted_on = _not_a_cutoff(world, place, world.month_day(1, 10))
     moved = Moved(server, moves_on, "SVADV", giver.index, taker.index)
     psa_product = billed.products[0]
     partner_ids = [partner.partner_id for partner in world.partners]
@@ -287,6 +442,12 @@ def sow(world: World, devices: DeviceFleet, firewalls: FirewallFleet, name: str)
         moved_id=devices.device_id(server),
         moved_to=taker.customer_id,
         stranger_box=stranger_box,
+        additions=added,
+        thin_on=thin_on,
+        refused_on=world.month_day(1, 3),
+        gap_on=world.first_day + 9,
+        hole_on=second_cutoff,
+        retracted_on=retracted_on,
         cases={
             "unlicensed_firewall": f"{web.customer_id} {box.serial}",
             "unlicensed_usage": f"{web.customer_id} WEB",
@@ -310,8 +471,65 @@ def sow(world: World, devices: DeviceFleet, firewalls: FirewallFleet, name: str)
             "bad_usage_rows": f"every 8th, {web.customer_id}",
             "repeated_row": f"every 17th, {STRANGER}",
             "bad_portal_row": f"every 10th, {web.customer_id} WEB",
+            **_added_cases(added),
+            "registry_gap": day_of(world.first_day + 9).isoformat(),
+            "hole_at_cutoff": day_of(second_cutoff).isoformat(),
+            "absent_psa": f"psa_additions/{additions.ABSENT_SOURCE}",
+            "retracted_file": day_of(retracted_on).isoformat(),
+            "refused_retraction": day_of(world.month_day(1, 3)).isoformat(),
+            "thin_file": day_of(thin_on).isoformat(),
         },
     )
+
+
+def _cutoff(world: World, distributor: int, months_later: int) -> int:
+    """The cut-off in the month so many months after the first day's."""
+    first = day_of(world.month_day(months_later, 1))
+    return day_number(world.seeds.distributors[distributor].cutoff(first.year, first.month))
+
+
+def _additions(
+    world: World, firewalls: FirewallFleet, distributor: int, parent_partner_id: str
+) -> Additions:
+    # Serials are taken in this order; the fleet itself is complete by now.
+    boxes = Boxes(*(firewalls.serial(0) for _ in fields(Boxes)))
+    home = world.seeds.distributors[distributor]
+    return Additions(
+        distributor_id=home.distributor_id,
+        country=home.country,
+        parent_partner_id=parent_partner_id,
+        boxes=boxes,
+        first_day=world.first_day,
+        vanishes_on=world.first_day + 19,
+        second_month=world.month_day(1, 1),
+    )
+
+
+def _added_cases(added: Additions) -> dict[str, str]:
+    """The ids of each added case: customer, product and the rest, as far as it has them."""
+    boxes = added.boxes
+    return {
+        "firewall_silent": f"{additions.FAULTY} FWENT {boxes.silent[0]}",
+        "firewall_elsewhere": f"{additions.FAULTY} FWENT {boxes.elsewhere[0]}",
+        "firewall_two_products": f"{additions.TWIN} {boxes.two_products[0]}",
+        "expired_firewall": f"{STRANGER} {boxes.expired[0]}",
+        "silent_pair": f"{additions.FAULTY} FWFULL {additions.CLUSTER}",
+        "unknown_partner": additions.OF_UNKNOWN,
+        "unlisted_product": f"{additions.FAULTY} {additions.UNLISTED}",
+        "twin_devices": f"{additions.FAULTY} SVSTD {additions.TWIN_DEVICES[1]}",
+        "email_id": additions.FAULTY,
+        "twin_names": f"{additions.TWIN} {additions.FAULTY}",
+        "term_overuse": f"{additions.FAULTY} MOBCTL",
+        "term_shared": f"WEB {additions.SHARED_LICENCE}",
+        "vanishing_customer": additions.VANISHING,
+        "second_registry": additions.TWIN,
+        "legacy_partner": additions.LEGACY,
+        "partner_abroad": f"{additions.OF_ABROAD} EPSTD",
+        "partner_of_partner": f"{additions.OF_RESOLD} EPSTD",
+        "no_price": additions.UNPRICED,
+        "two_prices": additions.TWICE_PRICED,
+        "growing_customer": f"{additions.HOME} EPSTD",
+    }
 
 
 def _unlicensed_box(world: World, firewalls: FirewallFleet, customer: Customer) -> Firewall:

@@ -6,12 +6,13 @@ Orchestration only; every row comes from the module of its feed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 
+from ingest.simulate.additions import HEARTBEAT_SOURCE, REGISTRY_SOURCE, SOURCES
 from ingest.simulate.devices import DeviceFleet
 from ingest.simulate.firewalls import FirewallFleet, FirewallRows
 from ingest.simulate.paperwork import do_paperwork
@@ -49,6 +50,10 @@ def set_stage(
 ) -> Stage:
     """Decide everything that does not depend on the day being written."""
     reference = read_seeds(seeds)
+    if plant is not None:
+        # So that the copy with the plants' reference data gives the same files as its original.
+        sources = tuple(source for source in reference.sources if source[:2] not in SOURCES)
+        reference = replace(reference, sources=sources)
     world = build_world(
         reference, start, partners=partners, customers=customers, devices=devices, seed=seed
     )
@@ -76,9 +81,10 @@ def simulate(
     """Write all eight feeds' landing files for every day from `start` to `end`, both included.
 
     `devices` counts endpoints, servers and mobiles (firewalls come on top, about one a customer);
-    `plant` names the distributor whose data goes bad as listed in PLANTS. The same arguments give
-    the same bytes; a later `end` only adds days. Files of other days or formats already in `out`
-    are left alone. `progress(done, total, day)` is called after every day.
+    `plant` names the distributor whose data goes bad as listed in PLANTS; some of that shows only
+    with the reference data that `plant_references` makes of `seeds`. The same arguments give the
+    same bytes; a later `end` only adds days. Files of other days or formats already in `out` are
+    left alone. `progress(done, total, day)` is called after every day.
 
     Raises ValueError when arguments or seeds cannot carry the world; OSError on a full disk.
     """
@@ -154,9 +160,27 @@ def write_day(stage: Stage, landing: Landing, day: date) -> None:
         "transfers": registry.transfers,
     }
     for feed, snapshot in registries.items():
+        frames = [snapshot(number)]
+        if sowing and feed != "transfers":
+            frames.append(getattr(sowing.additions, feed)(number))
         for source in stage.seeds.sources_on(feed, day)[:1]:
-            landing.write(feed, day, source, [snapshot(number)])
+            landing.write(feed, day, source, frames)
     _write_counts(stage, landing, day, usage)
+    if sowing:
+        _write_own_sources(sowing, landing, day)
+
+
+def _write_own_sources(sowing: Sowing, landing: Landing, day: date) -> None:
+    """The files of the sources that only the planted reference data expect."""
+    number = day_number(day)
+    if number != sowing.hole_on:
+        frame = sowing.additions.heartbeat(number)
+        landing.write("heartbeat", day, HEARTBEAT_SOURCE, [frame])
+    if number == sowing.retracted_on:
+        landing.retract("heartbeat", day, HEARTBEAT_SOURCE)
+    if number != sowing.gap_on:
+        frame = sowing.additions.second_registry(number)
+        landing.write("customers", day, REGISTRY_SOURCE, [frame])
 
 
 def _write_usage(stage: Stage, landing: Landing, day: date, usage: UsageDay) -> None:
@@ -178,13 +202,17 @@ def _write_usage(stage: Stage, landing: Landing, day: date, usage: UsageDay) -> 
                 raw_lines=sowing.bad_usage_lines(number),
                 truncated=number == sowing.corrupt_on,
             )
+            if number == sowing.refused_on:
+                landing.retract("usage", day, source, sha256="0" * 64)
 
 
 def _with_extras(
     frames: Iterator[pl.DataFrame], sowing: Sowing, day: int
 ) -> Iterator[pl.DataFrame]:
-    yield from frames
+    for frame in frames:
+        yield sowing.thinned(frame, day)
     yield sowing.extra_usage(day)
+    yield sowing.additions.usage(day)
     yield sowing.bad_usage_frame(day)
 
 
@@ -202,8 +230,9 @@ def _write_counts(stage: Stage, landing: Landing, day: date, usage: UsageDay) ->
 
     for source in stage.seeds.sources_on("portal_usage", day)[:1]:
         frame = stage.registry.portal(number, counts, portal_off)
+        frames = [frame, sowing.additions.portal(number)] if sowing else [frame]
         lines = sowing.bad_portal_lines(number) if sowing else []
-        landing.write("portal_usage", day, source, [frame], raw_lines=lines)
+        landing.write("portal_usage", day, source, frames, raw_lines=lines)
     truth = stage.registry.portal(number, counts, lambda customer, product: 0)
     for source in stage.seeds.sources_on("psa_additions", day):
         frame = stage.registry.psa(number, source, truth, psa_off)

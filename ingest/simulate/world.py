@@ -6,6 +6,7 @@ only appends. Licences and transfers are `paperwork`, daily frames `registry`.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -158,6 +159,7 @@ def _programme(place: int, of: int, last_distributor: bool) -> str:
 
 def _add_partners(world: World, count: int) -> None:
     homes = world.seeds.distributors
+    taken: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for index in range(count):
         distributor = index % len(homes)
         place, of = index // len(homes), len(range(distributor, count, len(homes)))
@@ -167,7 +169,9 @@ def _add_partners(world: World, count: int) -> None:
         world.partners.append(
             Partner(
                 partner_id=f"P{index + 1:04d}",
-                name=names.it_company(country, world.seed, index),
+                name=names.distinct(
+                    names.it_company(country, world.seed, index), taken[distributor]
+                ),
                 distributor=distributor,
                 country=country,
                 programme=programme,
@@ -195,6 +199,7 @@ def _add_customers(world: World, count: int) -> None:
     roles = [list(reversed(ROLES)) for _ in world.seeds.distributors]
     connect_roles = [list(reversed(CONNECT_ROLES)) for _ in world.seeds.distributors]
     order: list[int] = []
+    taken: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for index in range(count):
         if index % len(world.partners) == 0:
             order = _round(world, index)
@@ -217,7 +222,10 @@ def _add_customers(world: World, count: int) -> None:
             Customer(
                 index=index,
                 customer_id=f"C{index + 1:06d}",
-                name=names.company(country, world.seed, "customer name", index),
+                name=names.distinct(
+                    names.company(country, world.seed, "customer name", index),
+                    taken[owner.distributor],
+                ),
                 partner=partner,
                 distributor=owner.distributor,
                 role=role,

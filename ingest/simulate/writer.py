@@ -163,3 +163,16 @@ class Landing:
                 stream.truncate(part.stat().st_size * 3 // 5)
         part.replace(path)
         return rows
+
+    def retract(self, feed: str, day: date, source: str, sha256: str | None = None) -> None:
+        """Write a retraction of a file, which names its bytes unless told to name others."""
+        path = self.root / feed / day.isoformat() / f"{source}.{self.format}"
+        content = {
+            "sha256": sha256 or _sha256(path),
+            "who": "A. Sender",
+            "why": "exported from the test system",
+        }
+        beside = path.with_name(f"{path.name}.retracted.json")
+        part = beside.with_name(f".{beside.name}.part")
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        part.replace(beside)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -211,7 +212,7 @@ def test_notes_and_their_runs_are_made_again_byte_for_byte(corrected: House) -> 
 def test_a_period_that_is_not_recomputed_any_more_is_computed_when_asked_for(
     corrected: House, tmp_path: Path
 ) -> None:
-    # R26: with recomputed_periods 0, January is past its 2 correction periods and in no publication.
+    # R26: with recomputed_periods 0, January is past its 2 correction periods and not published.
     seeds_before = (corrected.seeds / "policies.csv").read_text(encoding="utf-8")
     house = House(tmp_path / "home", corrected.landing, tmp_path / "seeds")
     shutil.copytree(corrected.home, house.home, symlinks=True)

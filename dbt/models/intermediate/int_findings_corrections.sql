@@ -23,6 +23,7 @@ select
         ' more'
     ) as found,
     cast(abs(sum(amount)) as decimal(18, 6)) as stake,
+    cast(sum(abs(quantity)) as bigint) as units,
     'billing.unbilled_corrections, by customer' as evidence,
     'Nothing is charged or credited by itself. Settle it with the distributor if it matters.' as action
 from corrections

@@ -53,6 +53,7 @@ with
             concat(matched.warehouse_quantity, ' units') as expected,
             concat('portal shows ', matched.portal_quantity, ' on ', matched.portal_snapshot_date) as found,
             abs(matched.warehouse_quantity - matched.portal_quantity) * list_prices.list_price as stake,
+            abs(matched.warehouse_quantity - matched.portal_quantity) as units,
             concat('portal_usage snapshot: ', causes.causes) as evidence,
             'The roster names every unit; compare it with the portal''s list for this customer.' as action
         from matched
@@ -85,6 +86,7 @@ with
             concat(matched.warehouse_quantity, ' units') as expected,
             concat('the partner''s agreement bills ', matched.psa_quantity) as found,
             abs(matched.warehouse_quantity - matched.psa_quantity) * list_prices.list_price as stake,
+            abs(matched.warehouse_quantity - matched.psa_quantity) as units,
             concat('psa_additions snapshot: ', causes.causes) as evidence,
             'Change the agreement''s addition to the billed quantity.' as action
         from matched
@@ -170,6 +172,6 @@ with
     select *
     from {{ finding }}
     {% if not loop.last %}
-        union all
+        union all by name
     {% endif %}
 {% endfor %}

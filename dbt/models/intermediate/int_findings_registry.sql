@@ -196,6 +196,7 @@ with
             concat('at most ', sum(licences.quantity)) as expected,
             concat(any_value(active_by_product.units), ' active units') as found,
             (any_value(active_by_product.units) - sum(licences.quantity)) * any_value(list_prices.list_price) as stake,
+            any_value(active_by_product.units) - sum(licences.quantity) as units,
             'licences snapshot and roster' as evidence,
             'Have the customer buy the missing quantity.' as action,
             cast(null as varchar) as discrepancy_id
@@ -220,6 +221,15 @@ with
         having any_value(active_by_product.units) > sum(licences.quantity)
     ),
 
+    {# However many distributors the customers belong to: each is told the number of all of them. #}
+    shared_term_licences as (
+        select period, product_code, licence_id, count(distinct customer_id) as customers
+        from licences
+        where licence_type = 'term'
+        group by period, product_code, licence_id
+        having count(distinct customer_id) > 1
+    ),
+
     term_licence_shared as (
         select
             'term_licence_shared' as kind,
@@ -232,7 +242,7 @@ with
             licences.licence_id as subject,
             'one customer' as expected,
             concat(
-                'term licence ', licences.licence_id, ' at ', count(distinct licences.customer_id), ' customers'
+                'term licence ', licences.licence_id, ' at ', any_value(shared_term_licences.customers), ' customers'
             ) as found,
             cast(0 as decimal(18, 6)) as stake,
             'licences snapshot' as evidence,
@@ -240,13 +250,17 @@ with
             cast(null as varchar) as discrepancy_id
         from licences
         inner join
+            shared_term_licences
+            on licences.period = shared_term_licences.period
+            and licences.product_code = shared_term_licences.product_code
+            and licences.licence_id = shared_term_licences.licence_id
+        inner join
             customers
             on licences.period = customers.period
             and licences.distributor_id = customers.distributor_id
             and licences.customer_id = customers.customer_id
         where licences.licence_type = 'term'
         group by licences.period, licences.distributor_id, licences.product_code, licences.licence_id
-        having count(distinct licences.customer_id) > 1
     ),
 
     customer_vanished as (
@@ -343,6 +357,6 @@ with
     select *
     from {{ finding }}
     {% if not loop.last %}
-        union all
+        union all by name
     {% endif %}
 {% endfor %}

@@ -1,4 +1,4 @@
-{# Discrepancies about who was active: unlicensed, unknown, silent, moved (R8–R10, R13). #}
+{# Discrepancies about who was active: unlicensed, unknown, silent, moved (R4, R8–R10, R13). #}
 with
     roster as (select * from {{ ref("int_roster") }}),
 
@@ -6,7 +6,13 @@ with
 
     firewalls as (select * from {{ ref("int_active_firewalls") }}),
 
-    claims as (select * from {{ ref("int_firewall_claims") }} where licence_type = 'monthly'),
+    licensed_serials as (select * from {{ ref("int_firewall_claims") }}),
+
+    claims as (select * from licensed_serials where licence_type = 'monthly'),
+
+    heartbeat_activity as (select * from {{ ref("int_heartbeat_activity") }}),
+
+    periods as (select * from {{ ref("int_billing_periods") }}),
 
     customers as (select * from {{ ref("int_customers_of_period") }}),
 
@@ -26,7 +32,13 @@ with
             on customer_partners.distributor_id = distributors.distributor_id
     ),
 
-    serials_licensed as (select distinct serial_number from {{ ref("int_licences") }} where serial_number is not null),
+    {# Known to the registry, but nobody it leads to can be billed: not an orphan, see unknown_partner. #}
+    unplaced as (
+        select registered.customer_id from registered anti join placed on registered.customer_id = placed.customer_id
+    ),
+
+    {# Whom nobody knew on a cut-off is nobody's in that period, whatever a later snapshot says (R11, R14). #}
+    of_record as (select distinct period, customer_id from {{ ref("int_partners_of_record") }}),
 
     firewall_price as (
         select list_prices.period, list_prices.distributor_id, min(list_prices.list_price) as list_price
@@ -49,6 +61,7 @@ with
             'a licence' as expected,
             concat(count(*), ' active units, no licence') as found,
             count(*) * any_value(list_prices.list_price) as stake,
+            count(*) as units,
             'roster rows with reason unlicensed' as evidence,
             'Register the licence the customer uses, or have the product removed.' as action
         from roster
@@ -59,6 +72,133 @@ with
             and roster.product_code = list_prices.product_code
         where roster.is_active and roster.reason = 'unlicensed' and roster.unit_kind <> 'firewall'
         group by roster.period, roster.distributor_id, roster.partner_id, roster.customer_id, roster.product_code
+    ),
+
+    silent_claims as (
+        select *
+        from claims
+        anti join
+            firewalls
+            on claims.period = firewalls.period
+            and claims.distributor_id = firewalls.distributor_id
+            and claims.serial_number = firewalls.serial_number
+    ),
+
+    heard_before_window as (
+        select
+            silent_claims.period,
+            silent_claims.distributor_id,
+            silent_claims.serial_number,
+            heartbeat_activity.customer_id,
+            heartbeat_activity.cluster_id,
+            heartbeat_activity.cluster_mode,
+            heartbeat_activity.activity_month,
+            {{
+                days_in_window(
+                    "heartbeat_activity.active_days",
+                    "heartbeat_activity.activity_month",
+                    "heartbeat_activity.activity_month",
+                    add_days("periods.window_starts_on", "-1"),
+                )
+            }} as active_days
+        from silent_claims
+        inner join
+            periods on silent_claims.period = periods.period and silent_claims.distributor_id = periods.distributor_id
+        inner join
+            heartbeat_activity
+            on silent_claims.serial_number = heartbeat_activity.serial_number
+            and heartbeat_activity.activity_month < periods.window_starts_on
+    ),
+
+    {# What a silent firewall said of itself when it was last heard. #}
+    last_words as (
+        select period, distributor_id, serial_number, customer_id, cluster_id, cluster_mode
+        from heard_before_window
+        where active_days <> 0
+        qualify
+            row_number() over (
+                partition by period, distributor_id, serial_number
+                order by {{ latest_day("active_days", "activity_month") }} desc, customer_id, cluster_id nulls last
+            )
+            = 1
+    ),
+
+    {#
+        Active-passive members without a licence whose cluster's licence is on a member not heard in the
+        window: the cluster is not counted (R9), yet the licence is there, only on the wrong serial.
+    #}
+    half_licensed as (
+        select
+            firewalls.period,
+            firewalls.distributor_id,
+            firewalls.cluster_id,
+            firewalls.serial_number as active_serial_number,
+            silent_claims.serial_number as licensed_serial_number,
+            silent_claims.customer_id,
+            silent_claims.product_code
+        from firewalls
+        inner join
+            last_words
+            on firewalls.period = last_words.period
+            and firewalls.distributor_id = last_words.distributor_id
+            and firewalls.heartbeat_customer_id = last_words.customer_id
+            and firewalls.cluster_id = last_words.cluster_id
+        inner join
+            silent_claims
+            on last_words.period = silent_claims.period
+            and last_words.distributor_id = silent_claims.distributor_id
+            and last_words.serial_number = silent_claims.serial_number
+        where
+            firewalls.reason = 'unlicensed'
+            and firewalls.cluster_mode = 'active-passive'
+            and last_words.cluster_mode = 'active-passive'
+    ),
+
+    ha_licence_silent as (
+        select
+            'ha_licence_silent' as kind,
+            'warning' as severity,
+            half_licensed.period,
+            half_licensed.distributor_id,
+            any_value(customers.partner_id) as partner_id,
+            half_licensed.customer_id,
+            half_licensed.product_code,
+            half_licensed.cluster_id as subject,
+            'the licence on a member of the cluster that is active' as expected,
+            concat(
+                'cluster ',
+                half_licensed.cluster_id,
+                ': ',
+                string_agg(
+                    distinct half_licensed.active_serial_number, ', ' order by half_licensed.active_serial_number
+                ),
+                ' active without a licence, ',
+                string_agg(
+                    distinct half_licensed.licensed_serial_number, ', ' order by half_licensed.licensed_serial_number
+                ),
+                ' licensed and silent'
+            ) as found,
+            any_value(list_prices.list_price) as stake,
+            cast(null as bigint) as units,
+            'heartbeats before and in the window' as evidence,
+            'Have the billing licence moved to the active member; until then the cluster is not billed.' as action
+        from half_licensed
+        inner join
+            customers
+            on half_licensed.period = customers.period
+            and half_licensed.distributor_id = customers.distributor_id
+            and half_licensed.customer_id = customers.customer_id
+        left join
+            list_prices
+            on half_licensed.period = list_prices.period
+            and half_licensed.distributor_id = list_prices.distributor_id
+            and half_licensed.product_code = list_prices.product_code
+        group by
+            half_licensed.period,
+            half_licensed.distributor_id,
+            half_licensed.customer_id,
+            half_licensed.product_code,
+            half_licensed.cluster_id
     ),
 
     firewall_unlicensed as (
@@ -81,6 +221,11 @@ with
             firewall_price
             on roster.period = firewall_price.period
             and roster.distributor_id = firewall_price.distributor_id
+        anti join
+            half_licensed
+            on roster.period = half_licensed.period
+            and roster.distributor_id = half_licensed.distributor_id
+            and roster.unit_id = half_licensed.active_serial_number
         where roster.is_active and roster.reason = 'unlicensed' and roster.unit_kind = 'firewall'
     ),
 
@@ -99,17 +244,17 @@ with
             cast(0 as decimal(18, 6)) as stake,
             'monthly licence without a heartbeat in the window' as evidence,
             'Nothing is billed. Check whether the firewall is out of service.' as action
-        from claims
+        from silent_claims as claims
         inner join
             customers
             on claims.period = customers.period
             and claims.distributor_id = customers.distributor_id
             and claims.customer_id = customers.customer_id
         anti join
-            firewalls
-            on claims.period = firewalls.period
-            and claims.distributor_id = firewalls.distributor_id
-            and claims.serial_number = firewalls.serial_number
+            half_licensed
+            on claims.period = half_licensed.period
+            and claims.distributor_id = half_licensed.distributor_id
+            and claims.serial_number = half_licensed.licensed_serial_number
     ),
 
     heartbeat_customer_differs as (
@@ -148,7 +293,7 @@ with
             claims.serial_number as subject,
             'one billing licence at a time' as expected,
             concat('firewall ', claims.serial_number, ' licensed for ', count(*), ' products') as found,
-            cast(0 as decimal(18, 6)) as stake,
+            sum(list_prices.list_price) - max(list_prices.list_price) as stake,
             'overlapping monthly licences' as evidence,
             'A unit of each is billed. End the licence that is not meant.' as action
         from claims
@@ -157,6 +302,11 @@ with
             on claims.period = customers.period
             and claims.distributor_id = customers.distributor_id
             and claims.customer_id = customers.customer_id
+        left join
+            list_prices
+            on claims.period = list_prices.period
+            and claims.distributor_id = list_prices.distributor_id
+            and claims.product_code = list_prices.product_code
         group by claims.period, claims.serial_number
         having count(*) > 1
     ),
@@ -174,6 +324,7 @@ with
             'devices that stay with one customer' as expected,
             concat(count(*), ' units active here and later elsewhere') as found,
             cast(0 as decimal(18, 6)) as stake,
+            count(*) as units,
             'roster rows with reason moved_to_other_customer' as evidence,
             'Counted where the device was active last. Nothing to do unless the move is a mistake.' as action
         from roster
@@ -194,12 +345,34 @@ with
             'a customer the registry knows' as expected,
             concat(count(distinct units.unit_id), ' active units of an unknown customer') as found,
             cast(null as decimal(18, 6)) as stake,
+            count(distinct units.unit_id) as units,
             'usage rows' as evidence,
             'Find out whose customer this is; register it or have the source corrected.' as action
         from period_windows
         inner join units on period_windows.window_id = units.window_id
-        anti join registered on units.customer_id = registered.customer_id
+        anti join of_record on period_windows.period = of_record.period and units.customer_id = of_record.customer_id
+        anti join unplaced on units.customer_id = unplaced.customer_id
         group by period_windows.period, units.customer_id, units.product_code
+    ),
+
+    {# A serial that a licence claims is its customer's, whoever the heartbeat says it is of (R9). #}
+    unclaimed_firewalls as (
+        select period_windows.period, firewalls_in_window.customer_id, firewalls_in_window.serial_number
+        from period_windows
+        inner join firewalls_in_window on period_windows.window_id = firewalls_in_window.window_id
+        anti join
+            licensed_serials
+            on period_windows.period = licensed_serials.period
+            and firewalls_in_window.serial_number = licensed_serials.serial_number
+    ),
+
+    active_of_customers as (
+        select period_windows.period, units.customer_id, units.product_code, units.unit_id
+        from period_windows
+        inner join units on period_windows.window_id = units.window_id
+        union all
+        select period, customer_id, 'firewall_unassigned' as product_code, serial_number as unit_id
+        from unclaimed_firewalls
     ),
 
     {# Known to the registry, but its partner, or that partner's distributor, is not. #}
@@ -207,63 +380,91 @@ with
         select
             'unknown_partner' as kind,
             'warning' as severity,
-            period_windows.period,
+            active_of_customers.period,
             cast(null as varchar) as distributor_id,
             cast(null as varchar) as partner_id,
-            units.customer_id,
+            active_of_customers.customer_id,
             cast(null as varchar) as product_code,
             '' as subject,
             'a partner and distributor that are known' as expected,
             concat(
-                count(distinct{'product_code':units.product_code, 'unit_id':units.unit_id}),
+                count(distinct{'product_code':active_of_customers.product_code, 'unit_id':active_of_customers.unit_id}),
                 ' active units of a customer nobody can be billed for'
             ) as found,
             cast(null as decimal(18, 6)) as stake,
+            count(
+                distinct{'product_code':active_of_customers.product_code, 'unit_id':active_of_customers.unit_id}
+            ) as units,
             'customers and partners snapshots, distributors reference data' as evidence,
             'Have the partner registered, or add its distributor to seeds/distributors.csv.' as action
-        from period_windows
-        inner join units on period_windows.window_id = units.window_id
-        inner join registered on units.customer_id = registered.customer_id
-        anti join placed on units.customer_id = placed.customer_id
-        group by period_windows.period, units.customer_id
+        from active_of_customers
+        inner join unplaced on active_of_customers.customer_id = unplaced.customer_id
+        group by active_of_customers.period, active_of_customers.customer_id
+    ),
+
+    {# R4: what no row of the reference data describes is counted by nobody and billed to nobody. #}
+    unknown_product as (
+        select
+            'unknown_product' as kind,
+            'warning' as severity,
+            period,
+            distributor_id,
+            partner_id,
+            customer_id,
+            product_code,
+            '' as subject,
+            'a product of the reference data' as expected,
+            concat(count(*), ' active units of ', product_code) as found,
+            cast(null as decimal(18, 6)) as stake,
+            count(*) as units,
+            'roster rows with reason unknown_product' as evidence,
+            'Add the product to seeds/products.csv and seeds/price_bands.csv, or have the source correct its code.'
+            as action
+        from roster
+        where is_active and reason = 'unknown_product'
+        group by period, distributor_id, partner_id, customer_id, product_code
     ),
 
     orphan_heartbeat as (
         select
             'orphan_heartbeat' as kind,
             'warning' as severity,
-            period_windows.period,
+            unclaimed_firewalls.period,
             cast(null as varchar) as distributor_id,
             cast(null as varchar) as partner_id,
-            min(firewalls_in_window.customer_id) as customer_id,
+            min(unclaimed_firewalls.customer_id) as customer_id,
             cast(null as varchar) as product_code,
-            firewalls_in_window.serial_number as subject,
+            unclaimed_firewalls.serial_number as subject,
             'a serial or customer the registry knows' as expected,
-            concat('firewall ', firewalls_in_window.serial_number, ' of nobody') as found,
+            concat('firewall ', unclaimed_firewalls.serial_number, ' of nobody') as found,
             cast(null as decimal(18, 6)) as stake,
             'heartbeat rows' as evidence,
             'Find out whose firewall this is; register it or have the source corrected.' as action
-        from period_windows
-        inner join firewalls_in_window on period_windows.window_id = firewalls_in_window.window_id
-        anti join registered on firewalls_in_window.customer_id = registered.customer_id
-        anti join serials_licensed on firewalls_in_window.serial_number = serials_licensed.serial_number
-        group by period_windows.period, firewalls_in_window.serial_number
+        from unclaimed_firewalls
+        anti join
+            of_record
+            on unclaimed_firewalls.period = of_record.period
+            and unclaimed_firewalls.customer_id = of_record.customer_id
+        anti join unplaced on unclaimed_firewalls.customer_id = unplaced.customer_id
+        group by unclaimed_firewalls.period, unclaimed_firewalls.serial_number
     )
 
 {% for finding in [
         "unlicensed_usage",
         "firewall_unlicensed",
+        "ha_licence_silent",
         "firewall_silent",
         "heartbeat_customer_differs",
         "firewall_two_products",
         "device_moved",
         "orphan_usage",
         "unknown_partner",
+        "unknown_product",
         "orphan_heartbeat",
     ] -%}
     select *
     from {{ finding }}
     {% if not loop.last %}
-        union all
+        union all by name
     {% endif %}
 {% endfor %}

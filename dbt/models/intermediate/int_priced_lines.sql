@@ -92,7 +92,10 @@ with
             ) as bands
         from banded
         group by period, distributor_id, currency, partner_id, product_code
-    )
+    ),
+
+    {# Without exactly one price none is shown: price_missing or price_ambiguous holds the line. #}
+    settled as (select * from priced where reached_bands = 1)
 
 select
     aggregates.period,
@@ -105,18 +108,15 @@ select
     aggregates.quantity,
     aggregates.customer_count,
     coalesce(priced.reached_bands, 0) as reached_bands,
-    priced.pricing_model,
-    priced.unit_price,
-    priced.band_min,
-    priced.band_max,
-    priced.band_max + 1 - aggregates.quantity as units_to_next_band,
-    priced.bands,
-    {# Without exactly one price the line cannot be priced; price_missing or price_ambiguous holds it. #}
-    case
-        when priced.reached_bands = 1
-        then {{ round_to_minor_units("priced.unrounded_amount", "aggregates.minor_units") }}
-        else cast(0 as decimal(18, 3))
-    end as amount
+    settled.pricing_model,
+    settled.unit_price,
+    settled.band_min,
+    settled.band_max,
+    settled.band_max + 1 - aggregates.quantity as units_to_next_band,
+    settled.bands,
+    coalesce(
+        {{ round_to_minor_units("settled.unrounded_amount", "aggregates.minor_units") }}, cast(0 as decimal(18, 3))
+    ) as amount
 from aggregates
 left join
     priced
@@ -125,3 +125,10 @@ left join
     and aggregates.currency = priced.currency
     and aggregates.partner_id = priced.partner_id
     and aggregates.product_code = priced.product_code
+left join
+    settled
+    on aggregates.period = settled.period
+    and aggregates.distributor_id = settled.distributor_id
+    and aggregates.currency = settled.currency
+    and aggregates.partner_id = settled.partner_id
+    and aggregates.product_code = settled.product_code

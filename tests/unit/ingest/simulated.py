@@ -5,6 +5,8 @@ Only what the simulator's tests share belongs here.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -80,6 +82,11 @@ class Demo:
     def _accepted(self, feed: str) -> Iterator[pl.DataFrame]:
         for path in sorted((self.root / feed).rglob("*.csv")):
             day = date.fromisoformat(path.parent.name)
+            retraction = path.with_name(f"{path.name}.retracted.json")
+            if retraction.exists():
+                named = json.loads(retraction.read_bytes())["sha256"]
+                if named == hashlib.sha256(path.read_bytes()).hexdigest():
+                    continue
             try:
                 accepted = _typed(pl.read_csv(path, infer_schema=False), feed)
             except pl.exceptions.PolarsError:  # planted: let the parser sort it out

@@ -9,6 +9,10 @@ with
 
     feed_findings as (select * from {{ ref("int_findings_feeds") }}),
 
+    volume_findings as (select * from {{ ref("int_findings_volumes") }}),
+
+    name_findings as (select * from {{ ref("int_findings_names") }}),
+
     periods as (select * from {{ ref("int_billing_periods") }}),
 
     distributors as (select * from {{ ref("stg_distributors") }}),
@@ -32,6 +36,12 @@ with
         union all by name
         select *
         from feed_findings
+        union all by name
+        select *
+        from volume_findings
+        union all by name
+        select *
+        from name_findings
     ),
 
     identified as (
@@ -80,6 +90,7 @@ select
     identified.found,
     {{ round_to_minor_units("cast(identified.stake as decimal(30, 6))", "identified.minor_units") }} as amount_at_stake,
     identified.currency,
+    cast(coalesce(identified.units, 1) as bigint) as units,
     identified.evidence,
     identified.action,
     case when waivers.discrepancy_id is not null then 'waived' else 'open' end as state,
