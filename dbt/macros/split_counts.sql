@@ -629,8 +629,19 @@
         where difference <> 0
     ),
 
+    {# Another window was counted up to their date: where that date alone makes a difference, the set holds it. #}
     {{ pass }}_ordered as (
-        select row_id, place, units, {{ cause_order("cause") }} as cause_order from {{ pass }}_candidates
+        select
+            row_id,
+            place,
+            units,
+            {{ cause_order("cause") }} as cause_order,
+            case
+                when cause = 'window' and bool_or(way = 'on_their_date') over (partition by row_id)
+                then {{ cause_order("'cutoff'") }}
+                else 0
+            end as after_order
+        from {{ pass }}_candidates
     ),
 
     {% for size in range(1, most + 1) %}
@@ -646,6 +657,7 @@
                 {{ pass }}_ordered as candidates
                 on sets.row_id = candidates.row_id
                 and sets.last_order < candidates.cause_order
+                and sets.last_order >= candidates.after_order
             {% if size > 1 %}
                 anti join
                     (select distinct row_id from {{ pass }}_sets_{{ size - 1 }} where units = difference) as solved
