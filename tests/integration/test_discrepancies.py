@@ -64,7 +64,7 @@ def test_the_document_says_what_status_says(published: duckdb.DuckDBPyConnection
         "select kind, rule, one from quality.discrepancy_kinds"
     ).fetchall():
         assert one in documented[kind]["what it is"].split("; ")
-        assert documented[kind]["rule"] == (rule or "–")
+        assert documented[kind]["rule"] == (rule or "none")
     told = published.execute("select distinct kind, action from quality.discrepancies").fetchall()
     assert len({kind for kind, _ in told}) == len(documented)
     for kind, action in told:
