@@ -6,11 +6,10 @@ Fixtures only; what is promised stands in the tests.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 import pytest
-from house import PERIODS, PLANTED, SEEDS, SIZE, House
+from house import FIRST_DAY, LAST_DAY, PERIODS, PLANTED, SEEDS, SIZE, House
 
 from ingest.simulate import Format, simulate
 
@@ -24,8 +23,8 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Format], Path
             out = tmp_path_factory.mktemp("landing") / file_format
             simulate(
                 out,
-                date(2026, 1, 1),
-                date(2026, 2, 28),
+                FIRST_DAY,
+                LAST_DAY,
                 **SIZE,
                 format=file_format,
                 seeds=SEEDS,

@@ -5,18 +5,25 @@ What the tests compare is read here; what they promise stands in them.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
+
+from ingest.simulate import plant_references
 
 REPOSITORY = Path(__file__).parents[2]
 SEEDS = REPOSITORY / "seeds"
 PERIODS = ("2026-01", "2026-02")
+FIRST_DAY, LAST_DAY = date(2026, 1, 1), date(2026, 2, 28)
 PLANTED = "cascadia"
 CLEAN = ("alpenland", "sakura")
 # Enough for every role and plant of the simulator to be there.
@@ -29,7 +36,7 @@ class House:
 
     home: Path
     landing: Path
-    seeds: Path = SEEDS
+    seeds: Path = field(default_factory=lambda: planted_seeds())
     environment: dict[str, str] = field(default_factory=dict)
 
     def muster(self, *arguments: str, expect: int = 0) -> str:
@@ -63,6 +70,15 @@ class House:
     def marts(self) -> dict[str, str]:
         manifest = json.loads((self.home / "published/marts/manifest.json").read_text())
         return {mart["file"]: mart["sha256"] for mart in manifest["marts"]}
+
+
+@functools.cache
+def planted_seeds() -> Path:
+    """The reference data of the planted vendor, made once; a test that changes them copies them."""
+    folder = tempfile.TemporaryDirectory(prefix="planted-")
+    atexit.register(folder.cleanup)
+    plant_references(SEEDS, Path(folder.name) / "seeds", FIRST_DAY, PLANTED)
+    return Path(folder.name) / "seeds"
 
 
 def tree(folder: Path) -> dict[str, str]:

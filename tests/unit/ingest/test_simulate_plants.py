@@ -146,7 +146,7 @@ def test_planted_registry_cases(planted: Demo) -> None:
 
 
 def test_planted_customers_carry_what_they_are_there_for(planted: Demo) -> None:
-    """Each on the last day of the second month, unless a day is named; window 27 January to 25 February."""
+    """Each on the last day of the second month, unless a day is named."""
     cases = planted.cases
     licences, usage = planted.rows("licences"), planted.rows("usage")
     beats, customers = planted.rows("heartbeat"), planted.rows("customers")
