@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -128,123 +129,111 @@ def compare_drafts(product: Product, after_round: int, found: Found) -> dict[str
     return result
 
 
+@dataclass(frozen=True)
+class _Run:
+    """A month's closing for one distributor; `books` are carried from run to run."""
+
+    key: str
+    vendor: Vendor
+    distributor: str
+    number: int
+    policies: Policies
+    books: Books
+
+    @property
+    def period(self) -> str:
+        return f"{self.vendor.months[self.number]:%Y-%m}"
+
+    def bill(self) -> Bill:
+        month = self.vendor.months[self.number]
+        found = rulebook.bills(self.vendor, self.number, self.policies, [month])
+        return found[self.period, self.distributor]
+
+
 def compare_documents(
-    product: Product, run: int, found: Found, books: dict[tuple[str, str], Books]
+    product: Product, number: int, found: Found, books: dict[tuple[str, str], Books]
 ) -> dict[str, list[str]]:
-    """What the run issued, and what it left open, against R20, R22 and R25."""
+    """What a run issued, and what it left open, against R20, R22 and R25."""
     result: defaultdict[str, list[str]] = defaultdict(list)
     documents = product.documents()
+    # Until the product writes notes there is nothing to hold against R25.
+    has_notes = "pending" in found.tables
     for key, vendor in product.vendors.items():
-        expected = rulebook.bills(vendor, run, product.policies, [vendor.months[run]])
-        for distributor in vendor.distributors:
-            mine = books[key, distributor.id]
-            texts = _documents_of_run(
-                key,
-                vendor,
-                distributor.id,
-                run,
-                product.policies,
-                documents.get((key, distributor.id), []),
-                mine,
-                expected[f"{vendor.months[run]:%Y-%m}", distributor.id],
-            )
-            if "pending" in found.tables:
-                texts += _left_open(key, vendor, distributor.id, run, product.policies, found, mine)
-            result[key] += [f"{distributor.id} {text}" for text in texts]
+        for one in vendor.distributors:
+            run = _Run(key, vendor, one.id, number, product.policies, books[key, one.id])
+            of_run = [c for c in documents.get((key, one.id), []) if c["period"] == run.period]
+            texts = _compare_invoice(run, of_run)
+            if has_notes:
+                texts += _compare_notes(run, of_run) + _compare_left_open(run, found)
+            result[key] += [f"{one.id} {text}" for text in texts]
     return {key: texts for key, texts in result.items() if texts}
 
 
-def _documents_of_run(
-    key: str,
-    vendor: Vendor,
-    distributor: str,
-    run: int,
-    policies: Policies,
-    contents: Sequence[Mapping[str, Any]],
-    books: Books,
-    bill: Bill,
-) -> list[str]:
-    period = f"{vendor.months[run]:%Y-%m}"
-    now = [c for c in contents if c["period"] == period]
-    originals = [c for c in now if c["kind"] in ("invoice", "nil")]
-    is_first = run == 0 or f"{vendor.months[run - 1]:%Y-%m}" in books.original  # in order (R22)
+def _compare_invoice(run: _Run, of_run: Sequence[Mapping[str, Any]]) -> list[str]:
+    bill, books, period = run.bill(), run.books, run.period
+    originals = [c for c in of_run if c["kind"] in ("invoice", "nil")]
+    before = f"{run.vendor.months[run.number - 1]:%Y-%m}"
+    is_next = run.number == 0 or before in books.original  # in order (R22)
     if not originals:
-        is_free = is_first and not (bill.blocking or bill.may_block or bill.doubtful)
+        is_free = is_next and not (bill.blocking or bill.may_block or bill.doubtful)
         return [f"{period} is not issued: nothing holds it by the rules"] if is_free else []
     said = []
-    if bill.blocking or not is_first:
+    if bill.blocking or not is_next:
         said.append(f"{period} is issued: rules hold it for {sorted(map(str, bill.blocking))}")
-    corrections.issue(books, vendor, distributor, run, run, policies)
-    got = _of_documents(key, originals)
+    corrections.issue(books, run.vendor, run.distributor, run.number, run.number, run.policies)
+    got = _amounts(run.key, originals)
     if period not in books.unsure and got != books.original[period]:
         said.append(f"{period} invoice: rules {books.original[period]}, product {got}")
-    for corrected in books.original:
-        notes = [
-            c for c in now if c["kind"].endswith("_note") and c["corrects"]["period"] == corrected
-        ]
-        got = _of_documents(key, notes)
-        want = books.notes.get((period, corrected), {})
-        if corrected not in books.unsure and got != want:
-            said.append(f"{period} note on {corrected}: rules {want}, product {got}")
-        if got:  # from here on, what was issued counts
-            books.notes[period, corrected] = got
-        for note in notes:
-            total = sum(Decimal(line["amount"]) for line in note["lines"])
-            if (total > 0) != (note["kind"] == "debit_note") and total:
-                said.append(f"{period} {note['kind']} on {corrected} over {total}")
     return said
 
 
-def _of_documents(key: str, contents: Iterable[Mapping[str, Any]]) -> corrections.Amounts:
+def _compare_notes(run: _Run, of_run: Sequence[Mapping[str, Any]]) -> list[str]:
+    said = []
+    for corrected in run.books.original:
+        notes = [c for c in of_run if c["kind"] in ("credit_note", "debit_note")]
+        notes = [c for c in notes if c["corrects"]["period"] == corrected]
+        got = _amounts(run.key, notes)
+        want = run.books.notes.get((run.period, corrected), {})
+        if corrected not in run.books.unsure and got != want:
+            said.append(f"{run.period} note on {corrected}: rules {want}, product {got}")
+        for note in notes:
+            total = sum(Decimal(line["amount"]) for line in note["lines"])
+            if total and (total > 0) != (note["kind"] == "debit_note"):
+                said.append(f"{run.period} {note['kind']} on {corrected} over {total}")
+        if corrected in run.books.unsure and got:  # what was issued counts from here on
+            run.books.notes[run.period, corrected] = got
+    return said
+
+
+def _compare_left_open(run: _Run, found: Found) -> list[str]:
+    said = []
+    pending, unbilled = corrections.open_differences(
+        run.books, run.vendor, run.distributor, run.number, run.policies
+    )
+    for what, wanted in (("pending", pending), ("unbilled", unbilled)):
+        for corrected in run.books.original:
+            rows = found.tables[what][run.key, corrected, run.distributor]
+            got = corrections.added(*({tuple(k): (n, money)} for *k, n, money in rows))
+            want = wanted.get(corrected, {})
+            if corrected not in run.books.unsure and got != want:
+                said.append(f"{what} of {corrected}: rules {want}, product {got}")
+    return said
+
+
+def _amounts(key: str, contents: Iterable[Mapping[str, Any]]) -> corrections.Amounts:
     """The customers of documents' lines, added up."""
 
     def plain(name: str) -> str:
         return name.removeprefix(f"{key}-")
 
-    return corrections.added(
-        *(
-            {
-                (
-                    c["currency"],
-                    plain(line["partner_id"]),
-                    plain(line["product_code"]),
-                    plain(one["customer_id"]),
-                ): (
-                    one["quantity"],
-                    Decimal(one["amount"]),
-                )
-            }
-            for c in contents
-            for line in c["lines"]
-            for one in line["customers"]
-        )
-    )
-
-
-def _left_open(
-    key: str,
-    vendor: Vendor,
-    distributor: str,
-    run: int,
-    policies: Policies,
-    found: Found,
-    books: Books,
-) -> list[str]:
-    said = []
-    wanted = corrections.open_differences(books, vendor, distributor, run, policies)
-    for what, want in zip(("pending", "unbilled"), wanted, strict=True):
-        for corrected in books.original:
-            got = corrections.added(
-                *(
-                    {tuple(k): (units, money)}
-                    for *k, units, money in found.tables[what][key, corrected, distributor]
-                )
-            )
-            if corrected not in books.unsure and got != want.get(corrected, {}):
-                said.append(
-                    f"{what} of {corrected}: rules {want.get(corrected, {})}, product {got}"
-                )
-    return said
+    parts = []
+    for content in contents:
+        for line in content["lines"]:
+            where = content["currency"], plain(line["partner_id"]), plain(line["product_code"])
+            for one in line["customers"]:
+                who = (*where, plain(one["customer_id"]))
+                parts.append({who: (one["quantity"], Decimal(one["amount"]))})
+    return corrections.added(*parts)
 
 
 def play(

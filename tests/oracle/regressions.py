@@ -100,7 +100,7 @@ def vendor(
     )
 
 
-REGRESSIONS = {
+REGRESSIONS: dict[str, Vendor] = {
     # R11: "of a key in two, the later snapshot". From the 10th the second source says monthly, and
     # its snapshot is later than the first's: January bills u1, 10.00. The product saw a first
     # snapshot only from the next snapshot of either source on: not billed, trial.
@@ -152,5 +152,17 @@ REGRESSIONS = {
         told("licences", JANUARY, licence("term", "F1", serial_number="s0", quantity="1")),
         told("heartbeat", day(3, 31), heard(day(3, 27)), source="eu", number=2),
         cutoffs=(25, None),
+    ),
+}
+
+# Under policy device_user_attribution = any. A device shared by two users counts both (R6): 2 at
+# 10.00. The product counted the device twice in activity.customer_usage, so that one of its own
+# tests stopped every load, draft and close of the home.
+REGRESSIONS_ANY: dict[str, Vendor] = {
+    "a_device_of_two_users": vendor(
+        told("partners", JANUARY, partner()),
+        told("customers", JANUARY, customer()),
+        told("licences", JANUARY, licence()),
+        told("usage", day(1, 30), used(day(1, 20)), used(day(1, 21), user="u2"), source="eu"),
     ),
 }

@@ -519,18 +519,19 @@ class Month:
                     everything.distributor_of(change.before, change.day),
                     everything.distributor_of(change.after, change.day),
                 }
-                until = max(cutoffs[d] for d in sides if d in cutoffs)
+                until = max((cutoffs[d] for d in sides if d in cutoffs), default=date.min)
                 if change.day > until:
                     continue
-                known = next(
+                # As known on that day: what only a later snapshot says does not touch the month.
+                known = [
                     c
                     for c in self.changes(customer, until)
-                    if (c.day, c.after) == (change.day, change.after)
-                )
-                if known.approved:
+                    if (c.day, c.before, c.after) == (change.day, change.before, change.after)
+                ]
+                if any(c.approved for c in known):
                     case = None
-                elif case is None:
-                    case = known
+                elif case is None and known:
+                    case = known[0]
             if case is not None:
                 sides = {
                     everything.distributor_of(case.before, case.day),
