@@ -29,7 +29,10 @@ from dagster_project.lib.settings import Settings
 @click.option("--dir", "folder", default="demo", type=click.Path(path_type=Path), show_default=True)
 @click.pass_obj
 def demo(settings: Settings, folder: Path) -> None:
-    """Two made-up months, loaded and closed: what Musterhouse does, in about a minute."""
+    """Two made-up months, loaded and closed: what Musterhouse does, in a minute or two.
+
+    Between them a backfill comes late, and another one when it is too late for a note.
+    """
     folder = folder.absolute()
     original, planted = settings.seeds, "cascadia"
     settings = dataclasses.replace(
@@ -54,13 +57,18 @@ def demo(settings: Settings, folder: Path) -> None:
     )
     with working(settings, "demo") as open_runner:
         load_new(settings, open_runner)
-        for period in ("2026-01", "2026-02"):
-            open_runner().month_end(period)
+        open_runner().month_end("2026-01")
+        _deliver_late(settings, date(2026, 1, 20), users=40)
+        load_new(settings, open_runner)
+        open_runner().month_end("2026-02")
+        _deliver_late(settings, date(2026, 1, 21), users=2)
+        load_new(settings, open_runner)
     tell_documents(settings, "2026-02")
     tell_periods(settings, ["2026-01", "2026-02"])
     click.echo(
         f"\nDone in {time.monotonic() - began:.0f} s. One distributor's data was made bad on "
-        "purpose, in every way Musterhouse knows: a hold is the house at work.\n"
+        "purpose, in every way Musterhouse knows: a hold is the house at work. A backfill for "
+        "another one's January came late and became a note; what came later still is reported.\n"
         f"The demo has reference data of its own, {settings.seeds}, to try waivers in.\n"
         f"Look around: muster --home {settings.home} --landing {settings.landing} "
         f"--seeds {settings.seeds} status"
@@ -175,6 +183,27 @@ def _set_aside(warehouse: Path) -> Iterator[None]:
         raise
     for other in aside:
         other.unlink(missing_ok=True)
+
+
+def _deliver_late(settings: Settings, day: date, users: int) -> None:
+    """Users of Alpenland's largest customer of Endpoint Advanced turn up for January."""
+    from dagster_project.lib.status import published
+    from ingest.simulate import deliver_late
+
+    conn = published(settings)
+    if conn is None:
+        return
+    with conn:
+        found = conn.execute(
+            """
+            select customer_id from billing.issued_invoices
+            inner join billing.draft_invoice_customers using (period, distributor_id)
+            where period = '2026-01' and distributor_id = 'alpenland' and product_code = 'EPADV'
+            order by quantity desc, customer_id limit 1
+            """
+        ).fetchall()
+    for (customer_id,) in found:
+        deliver_late(settings.landing, day, customer_id, "EPADV", date(2026, 1, 12), users)
 
 
 def _plant_references(seeds: Path, out: Path, first: date, plant: str) -> None:

@@ -59,6 +59,8 @@ def plant_references(seeds: Path, out: Path, start: date, plant: str) -> None:
         *(_price(TWICE_PRICED, currency, "6", _SINCE) for currency in every),
         _price(TWICE_PRICED, own, "7", start.isoformat()),
     )
+    # One run to correct in, so that two months can show what comes too late for a note.
+    _set_policy(out / "policies.csv", "correction_periods", "1")
 
 
 def _product(code: str, name: str, category: str, unit: str, place: int) -> dict[str, object]:
@@ -82,6 +84,17 @@ def _price(product: str, currency: str, unit_price: str, valid_from: str) -> dic
         "unit_price": unit_price,
         "valid_from": valid_from,
     }
+
+
+def _set_policy(path: Path, policy: str, value: str) -> None:
+    with path.open(encoding="utf-8", newline="") as lines:
+        header, *rows = csv.reader(lines)
+    with path.open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(
+            [name, value if name == policy else was, *rest] for name, was, *rest in rows
+        )
 
 
 def _append(path: Path, *rows: dict[str, object]) -> None:

@@ -22,6 +22,8 @@ from ingest.reference import safety_bounds
 from ingest.simulate import PLANTS, case_ids
 from ingest.volumes import volumes
 
+# It takes a month that was issued and data that came later: tests/integration/test_corrections.py.
+KNOWN_LATER = {"unbilled_correction"}
 NOBODY = None
 BOTH, JANUARY, FEBRUARY = PERIODS, PERIODS[:1], PERIODS[1:]
 # A finding as (kind, severity, distributor, partner, customer, product, subject).
@@ -47,7 +49,7 @@ def test_one_list_of_kinds(published: duckdb.DuckDBPyConnection) -> None:
     worded = published.execute("select kind, severity from quality.discrepancy_kinds").fetchall()
     assert len(accepted) == len(set(accepted))
     assert set(accepted) == {name for name, _ in worded}
-    assert set(accepted) == {plant.raises for plant in PLANTS} - {""}
+    assert set(accepted) - KNOWN_LATER == {plant.raises for plant in PLANTS} - {""}
     documented = _documented()
     assert set(accepted) == set(documented)
     severities: defaultdict[str, set[str]] = defaultdict(set)
@@ -66,7 +68,7 @@ def test_the_document_says_what_status_says(published: duckdb.DuckDBPyConnection
         assert one in documented[kind]["what it is"].split("; ")
         assert documented[kind]["rule"] == (rule or "none")
     told = published.execute("select distinct kind, action from quality.discrepancies").fetchall()
-    assert len({kind for kind, _ in told}) == len(documented)
+    assert len({kind for kind, _ in told}) == len(documented) - len(KNOWN_LATER)
     for kind, action in told:
         assert action in documented[kind]["what to do"]
 
