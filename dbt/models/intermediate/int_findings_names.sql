@@ -56,7 +56,7 @@ with
         from hardware
         where hardware_key <> ''
         group by period, distributor_id, customer_id, counted_with, hardware_key
-        having count(distinct last_device_id) > 1 and count(distinct unit_id) > 1
+        having count(distinct last_device_id) > 1
     ),
 
     named as (

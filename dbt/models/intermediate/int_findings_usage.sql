@@ -91,7 +91,6 @@ with
             silent_claims.serial_number,
             heartbeat_activity.customer_id,
             heartbeat_activity.cluster_id,
-            heartbeat_activity.cluster_mode,
             heartbeat_activity.activity_month,
             {{
                 days_in_window(
@@ -112,7 +111,7 @@ with
 
     {# What a silent firewall said of itself when it was last heard. #}
     last_words as (
-        select period, distributor_id, serial_number, customer_id, cluster_id, cluster_mode
+        select period, distributor_id, serial_number, customer_id, cluster_id
         from heard_before_window
         where active_days <> 0
         qualify
@@ -148,10 +147,7 @@ with
             on last_words.period = silent_claims.period
             and last_words.distributor_id = silent_claims.distributor_id
             and last_words.serial_number = silent_claims.serial_number
-        where
-            firewalls.reason = 'unlicensed'
-            and firewalls.cluster_mode = 'active-passive'
-            and last_words.cluster_mode = 'active-passive'
+        where firewalls.reason = 'unlicensed' and firewalls.cluster_mode = 'active-passive'
     ),
 
     ha_licence_silent as (
@@ -421,7 +417,7 @@ with
             'Add the product to seeds/products.csv and seeds/price_bands.csv, or have the source correct its code.'
             as action
         from roster
-        where is_active and reason = 'unknown_product'
+        where reason = 'unknown_product'
         group by period, distributor_id, partner_id, customer_id, product_code
     ),
 
