@@ -206,6 +206,13 @@
 
         spans as (select distinct starts_on, ends_on, device_user_attribution from ways),
 
+        {# All rows of the devices that a customer in dispute ever had: another customer may have them now (R8). #}
+        devices_in_dispute as (
+            select distinct product_code, device_id
+            from device_activity
+            where customer_id in (select customer_id from in_dispute)
+        ),
+
         masked as (
             select
                 spans.starts_on,
@@ -228,6 +235,10 @@
             inner join
                 device_activity
                 on device_activity.activity_month between {{ month_of("spans.starts_on") }} and spans.ends_on
+            semi join
+                devices_in_dispute
+                on device_activity.product_code = devices_in_dispute.product_code
+                and device_activity.device_id = devices_in_dispute.device_id
         ),
 
         active as (
