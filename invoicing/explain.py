@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import duckdb
 
-from invoicing import documents, draft, roster
+from invoicing import disputes, documents, draft, roster
 from invoicing.canonical import JsonObject, price_text
+from invoicing.disputes import Dispute
 from invoicing.draft import Row
 from invoicing.ledger import Document, Ledger
 
@@ -41,7 +42,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A line with its customers and bands (as in the document), its units and its near misses."""
+    """A line with its customers and bands (as in the document), its units and its near misses.
+
+    `dispute` is the open one of an issued line, if there is one.
+    """
 
     state: Literal["issued", "draft"]
     number: str | None
@@ -54,6 +58,7 @@ class Explanation:
     line: JsonObject
     counted: tuple[Unit, ...]
     not_counted: tuple[Unit, ...]
+    dispute: Dispute | None
 
 
 def explain(ledger: Ledger, conn: duckdb.DuckDBPyConnection | None, reference: str) -> Explanation:
@@ -132,6 +137,7 @@ def _of_document(ledger: Ledger, document: Document, line_number: int) -> Explan
         window_starts_on=content["dates"]["window_starts_on"],
         total_amount=content["totals"]["amount"],
         line=line,
+        dispute=disputes.open_of_line(ledger, document.name, line_number),
         **_units(rows, line),
     )
 
@@ -154,6 +160,7 @@ def _of_draft(
         window_starts_on=invoice.window_starts_on.isoformat(),
         total_amount=price_text(invoice.total_amount, invoice.minor_units),
         line=line,
+        dispute=None,
         **_units(rows, line),
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagster_project.cli.dispute import tell_disputes
 from dagster_project.cli.group import main
 from dagster_project.cli.telling import (
     LINE_HEADERS,
@@ -100,6 +101,7 @@ def status(settings: Settings, as_json: bool) -> None:
     if found.periods:
         print_table("Periods", _PERIOD_HEADERS, [_period_row(one) for one in found.periods])
         tell_holds(found.periods)
+    tell_disputes(found.disputes, "Open disputes")
     _tell_ignored(found.ignored_folders, settings)
     if found.writing:
         click.echo(f"{found.writing} is writing.")
@@ -110,6 +112,7 @@ def status(settings: Settings, as_json: bool) -> None:
 def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
     """The period's invoices as they would be now: header, lines, open blocking discrepancies."""
     from dagster_project.lib.status import published
+    from invoicing import disputes
     from invoicing.draft import invoices, rows
     from invoicing.ledger import Ledger
 
@@ -117,6 +120,7 @@ def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
     if conn is None:
         return []
     ledger = Ledger(settings.ledger)
+    standing = [one for one in disputes.every(ledger) if one.is_open]
     found = []
     with conn:
         for invoice in invoices(conn, period):
@@ -128,8 +132,18 @@ def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
                 "number": document.number,
                 "total_amount": Decimal(document.content["totals"]["amount"]),
             }
-            header = dataclasses.asdict(invoice)
-            found.append({**header, "issued": issued, "lines": lines, "blocking": blocking})
+            disputed = [
+                one for one in standing if [one.period, one.distributor_id, one.currency] == key
+            ]
+            found.append(
+                {
+                    **dataclasses.asdict(invoice),
+                    "issued": issued,
+                    "lines": lines,
+                    "blocking": blocking,
+                    "disputes": disputed,
+                }
+            )
     return found
 
 
@@ -272,6 +286,7 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
         click.echo("No distributor has a draft of this period.")
 
 
+        tell_disputes(one["disputes"], "Disputed")
 def _draft_in_text(draft: dict[str, Any]) -> dict[str, Any]:
     """The same with money as text to the currency's digits, as in status, explain and exports."""
     from invoicing.canonical import money_text, price_text
@@ -290,7 +305,8 @@ def _draft_in_text(draft: dict[str, Any]) -> dict[str, Any]:
         for line in draft["lines"]
     ]
     total = money_text(draft["total_amount"], places)
-    return {**draft, "total_amount": total, "issued": issued, "lines": lines}
+    disputed = [dataclasses.asdict(one) for one in draft["disputes"]]
+    return {**draft, "total_amount": total, "issued": issued, "lines": lines, "disputes": disputed}
 
 
 def _loaded_in_words(settings: Settings) -> str:

@@ -66,6 +66,7 @@ def told_in_words() -> Iterator[None]:
     from ingest.journal import JournalError
     from ingest.load import WarehouseError
     from ingest.reference_checks import ReferenceDataError
+    from invoicing.disputes import DisputeError
     from invoicing.gate import StaleDraftError
     from invoicing.ledger import LedgerError
 
@@ -75,6 +76,7 @@ def told_in_words() -> Iterator[None]:
         ArchiveError,
         DbtError,
         IntakeError,
+        DisputeError,
         JournalError,
         LedgerError,
         OSError,

@@ -19,6 +19,7 @@ from dagster_project.lib.settings import Settings
 if TYPE_CHECKING:
     import duckdb
 
+    from invoicing.disputes import Dispute
     from invoicing.gate import Release
     from invoicing.ledger import Document
 
@@ -60,7 +61,7 @@ class PeriodStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """`next` says what a person could do now, the most urgent first."""
+    """`disputes` are the open ones; `next` says what a person could do now, most urgent first."""
 
     home: str
     feeds: list[FeedStatus]
@@ -68,16 +69,19 @@ class Status:
     pending_folders: int
     ignored_folders: int
     unrecognised: list[str]
+    disputes: list[Dispute]
     writing: str | None
     next: list[str]
 
 
 def status(settings: Settings) -> Status:
-    """Raises JournalError or LedgerError when one of them cannot be read."""
+    """Raises JournalError, LedgerError or DisputeError when one of them cannot be read."""
     from ingest.contracts import FEEDS
 
     feeds = _feeds(settings)
     periods = _periods(settings)
+    from invoicing import disputes
+    from invoicing.ledger import Ledger
     pending = receiving.pending(settings, FEEDS)
     ignored = receiving.without_partition(settings, FEEDS)
     seeds_changed = receiving.seeds_changed(settings)
@@ -88,6 +92,7 @@ def status(settings: Settings) -> Status:
         pending_folders=len(pending),
         ignored_folders=len(ignored),
         unrecognised=_unrecognised(settings),
+        disputes=[one for one in disputes.every(Ledger(settings.ledger)) if one.is_open],
         writing=lock.holder(settings.lock),
         next=[
             *_next(settings, feeds, periods, len(pending), seeds_changed),
