@@ -3,7 +3,7 @@
 Asking and telling only; one module for each thing a person asks about.
 """
 
-from dagster_project.cli import dispute, home, lines, months
+from dagster_project.cli import dispute, home, lines, months, release
 from dagster_project.cli.group import main
 
-__all__ = ["dispute", "home", "lines", "main", "months"]
+__all__ = ["dispute", "home", "lines", "main", "months", "release"]

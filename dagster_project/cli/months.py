@@ -72,7 +72,7 @@ def draft(settings: Settings, period: str, as_json: bool) -> None:
 def close(settings: Settings, period: str) -> None:
     """Issue the period's invoices: all that is good, with a reason for what is held.
 
-    Ends with 0 when all are issued, 3 when some are held, 1 when it failed.
+    Ends with 0 when all are issued, 3 when some are held or wait for approval, 1 when it failed.
     """
     check_period(settings, period)
     with working(settings, f"close {period}") as open_runner:
@@ -110,7 +110,7 @@ def status(settings: Settings, as_json: bool) -> None:
 
 
 def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
-    """The period's invoices as they would be now: header, lines, open blocking discrepancies."""
+    """The period's invoices as they would be now: header, lines, what is open against them."""
     from dagster_project.lib.status import published
     from invoicing import disputes
     from invoicing.draft import invoices, rows
@@ -222,6 +222,13 @@ def tell_holds(found: Sequence[PeriodStatus]) -> None:
             click.echo(f"Held: {one.period} {one.distributor_id}, {one.amount} {one.currency}")
             for reason in one.reasons:
                 click.echo(f"  - {reason}")
+    for one in found:
+        if one.state == "waiting":
+            click.echo(f"Waiting: {one.period} {one.distributor_id}, {one.amount} {one.currency}")
+            for reason in one.reasons:
+                click.echo(f"  - {reason}")
+            if one.command:
+                click.echo(f"  {one.command}")
 
 
 def tell_documents(settings: Settings, period: str) -> None:
@@ -279,6 +286,7 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
                 f"Issued as {one['issued']['number'] or 'nil'} with {money(was, places)}; "
                 f"as known today, {money(one['total_amount'] - was, places)} more."
             )
+        tell_disputes(one["disputes"], "Disputed")
         for found in one["blocking"]:
             click.echo(f"  blocking {found['kind']} {found['discrepancy_id']}: {found['action']}")
         click.echo()
@@ -286,7 +294,6 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
         click.echo("No distributor has a draft of this period.")
 
 
-        tell_disputes(one["disputes"], "Disputed")
 def _draft_in_text(draft: dict[str, Any]) -> dict[str, Any]:
     """The same with money as text to the currency's digits, as in status, explain and exports."""
     from invoicing.canonical import money_text, price_text

@@ -66,6 +66,7 @@ def told_in_words() -> Iterator[None]:
     from ingest.journal import JournalError
     from ingest.load import WarehouseError
     from ingest.reference_checks import ReferenceDataError
+    from invoicing.approval import ApprovalError
     from invoicing.disputes import DisputeError
     from invoicing.gate import StaleDraftError
     from invoicing.ledger import LedgerError
@@ -73,10 +74,11 @@ def told_in_words() -> Iterator[None]:
     try:
         yield
     except (
+        ApprovalError,
         ArchiveError,
         DbtError,
-        IntakeError,
         DisputeError,
+        IntakeError,
         JournalError,
         LedgerError,
         OSError,

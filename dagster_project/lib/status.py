@@ -46,8 +46,10 @@ class FeedStatus:
 class PeriodStatus:
     """One period of one distributor.
 
-    state   open (not over), draft (over, not closed), held (closing it was refused), issued
-    reasons why it is held
+    state   open (not over), draft (over, not closed), held (closing it was refused), waiting (for
+            a second person to release it), issued
+    reasons why it is held or what it waits for
+    command what releases a waiting one, as it was shown, once a name is put in
     """
 
     period: str
@@ -57,6 +59,7 @@ class PeriodStatus:
     number: str | None
     amount: str
     reasons: list[str]
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,10 @@ class Status:
     home: str
     feeds: list[FeedStatus]
     periods: list[PeriodStatus]
+    disputes: list[Dispute]
     pending_folders: int
     ignored_folders: int
     unrecognised: list[str]
-    disputes: list[Dispute]
     writing: str | None
     next: list[str]
 
@@ -77,11 +80,11 @@ class Status:
 def status(settings: Settings) -> Status:
     """Raises JournalError, LedgerError or DisputeError when one of them cannot be read."""
     from ingest.contracts import FEEDS
+    from invoicing import disputes
+    from invoicing.ledger import Ledger
 
     feeds = _feeds(settings)
     periods = _periods(settings)
-    from invoicing import disputes
-    from invoicing.ledger import Ledger
     pending = receiving.pending(settings, FEEDS)
     ignored = receiving.without_partition(settings, FEEDS)
     seeds_changed = receiving.seeds_changed(settings)
@@ -89,10 +92,10 @@ def status(settings: Settings) -> Status:
         home=str(settings.home),
         feeds=feeds,
         periods=periods,
+        disputes=[one for one in disputes.every(Ledger(settings.ledger)) if one.is_open],
         pending_folders=len(pending),
         ignored_folders=len(ignored),
         unrecognised=_unrecognised(settings),
-        disputes=[one for one in disputes.every(Ledger(settings.ledger)) if one.is_open],
         writing=lock.holder(settings.lock),
         next=[
             *_next(settings, feeds, periods, len(pending), seeds_changed),
@@ -178,9 +181,12 @@ def _periods(settings: Settings) -> list[PeriodStatus]:
     found: dict[tuple[str, str, str], PeriodStatus] = {}
     for draft in _drafts(settings):
         found[draft.period, draft.distributor_id, draft.currency] = draft
-    for record in records(ledger):
-        if record.state == "held":
-            found[record.period, record.distributor_id, record.currency] = _held(record)
+    decided = records(ledger)
+    waits = any(record.state == "waiting" for record in decided)
+    in_force = _version_set(settings) if waits else ""
+    for record in decided:
+        if record.state in ("held", "waiting"):
+            found[record.period, record.distributor_id, record.currency] = _held(record, in_force)
     for document in ledger.documents():
         found[document.period, document.distributor_id, document.currency] = _issued(document)
     return [found[key] for key in sorted(found)]
@@ -212,15 +218,28 @@ def _drafts(settings: Settings) -> list[PeriodStatus]:
     ]
 
 
-def _held(record: Release) -> PeriodStatus:
+def _held(record: Release, in_force: str) -> PeriodStatus:
+    reasons, command = list(record.reasons), None
+    if record.state == "waiting":
+        if record.version_set_sha256 == in_force:
+            command = (
+                f"muster release {record.period} {record.distributor_id} "
+                f"--currency {record.currency} --total {record.total_amount} --by NAME"
+            )
+        else:
+            reasons.append(
+                "Files or reference data changed since it was closed, so this can no longer be "
+                f"approved: `muster close {record.period}` shows what can."
+            )
     return PeriodStatus(
-        record.period,
-        record.distributor_id,
-        record.currency,
-        "held",
-        None,
-        record.total_amount,
-        list(record.reasons),
+        period=record.period,
+        distributor_id=record.distributor_id,
+        currency=record.currency,
+        state=record.state,
+        number=None,
+        amount=record.total_amount,
+        reasons=reasons,
+        command=command,
     )
 
 
@@ -238,14 +257,18 @@ def _issued(document: Document) -> PeriodStatus:
 
 def _is_published(settings: Settings) -> bool:
     """Whether the publication is of the very files and reference data in force."""
-    from ingest.journal import Journal
-
-    in_force = hashlib.sha256(Journal(settings.journal).state().version_set()).hexdigest()
     try:
         manifest = json.loads((settings.published / "marts/manifest.json").read_text("utf-8"))
     except FileNotFoundError:
         return False
-    return bool(manifest["made_from"]["version_set_sha256"] == in_force)
+    return bool(manifest["made_from"]["version_set_sha256"] == _version_set(settings))
+
+
+def _version_set(settings: Settings) -> str:
+    """The hash of the files and reference data in force."""
+    from ingest.journal import Journal
+
+    return hashlib.sha256(Journal(settings.journal).state().version_set()).hexdigest()
 
 
 def _unused_waivers(settings: Settings) -> list[str]:
@@ -295,6 +318,8 @@ def _next(
             f"{period} has holds: correct the data or decide in {settings.seeds}/waivers.csv, "
             f"then `muster close {period}`."
         )
+    for period in sorted({one.period for one in periods if one.state == "waiting"}):
+        steps.append(_approval_step(period, periods))
     ready = sorted({one.period for one in periods if one.state == "draft"} - set(held))
     if ready:
         steps.append(f"{ready[0]} is over and not closed: `muster close {ready[0]}`.")
@@ -304,3 +329,14 @@ def _next(
             "or see it work with `muster demo`."
         )
     return steps
+
+
+def _approval_step(period: str, periods: list[PeriodStatus]) -> str:
+    waiting = [one for one in periods if (one.period, one.state) == (period, "waiting")]
+    who = ", ".join(one.distributor_id for one in waiting)
+    if not any(one.command for one in waiting):
+        return f"{period} waits for approval of {who}, but data changed: `muster close {period}`."
+    return (
+        f"{period} waits for approval of {who}: a second person looks at `muster draft {period}`, "
+        f"then `muster release {period} DISTRIBUTOR --by NAME`."
+    )
