@@ -40,7 +40,7 @@ def build_defs(
                 reference.build(settings),
                 *raw.build(settings),
                 models,
-                *automation.external(["documents", "lines", "customers"]),
+                *automation.external(["documents", "lines", "customers", "disputes"]),
                 *invoices.build(settings),
                 publish.build(settings, models),
             ],

@@ -127,12 +127,13 @@ _CONTRACTS = (
     SeedContract(
         seed="distributors",
         columns=(
-            # The ledger keeps the release records in a folder of that name.
+            # The ledger keeps the release records and the disputes under these names.
             SeedColumn(
                 "distributor_id",
                 ColumnType.IDENTIFIER,
-                pattern="(?i)(?!releases$).+",
-                pattern_in_words="free: the ledger has a folder called releases",
+                pattern=r"(?i)(?!(?:releases|disputes\.jsonl)$).+",
+                pattern_in_words="free: the ledger has a folder called releases and a file called "
+                "disputes.jsonl",
             ),
             SeedColumn("distributor_name"),
             _country("country"),

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import duckdb
 
-from invoicing import documents, draft, roster
+from invoicing import disputes, documents, draft, roster
 from invoicing.canonical import JsonObject, price_text
+from invoicing.disputes import Dispute
 from invoicing.draft import Row
 from invoicing.ledger import Document, Ledger
 
@@ -44,6 +45,7 @@ class Explanation:
     """A line with its customers and bands (as in the document), its units and its near misses.
 
     For the line of a note, the units that are counted since it, and those that are not any more.
+    `dispute` is the open one of an issued line, if there is one.
     """
 
     state: Literal["issued", "draft"]
@@ -58,6 +60,7 @@ class Explanation:
     line: JsonObject
     counted: tuple[Unit, ...]
     not_counted: tuple[Unit, ...]
+    dispute: Dispute | None
 
 
 def explain(ledger: Ledger, conn: duckdb.DuckDBPyConnection | None, reference: str) -> Explanation:
@@ -141,6 +144,7 @@ def _of_document(ledger: Ledger, document: Document, line_number: int) -> Explan
         window_starts_on=content["dates"]["window_starts_on"],
         total_amount=content["totals"]["amount"],
         line=line,
+        dispute=disputes.open_of_line(ledger, document.name, line_number),
         **_units(rows, line),
     )
 
@@ -192,6 +196,7 @@ def _of_draft(
         window_starts_on=invoice.window_starts_on.isoformat(),
         total_amount=price_text(invoice.total_amount, invoice.minor_units),
         line=line,
+        dispute=None,
         **_units(rows, line),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Literal
 
 import duckdb
 
-from invoicing import draft, durable
+from invoicing import approval, draft, durable
+from invoicing.approval import AUTOMATIC, Approval, ApprovalError
 from invoicing.canonical import JsonObject, canonical_json, price_text
 from invoicing.checks import CheckResult
 from invoicing.draft import DraftInvoice, DraftNote, Row, rows
@@ -33,8 +34,10 @@ class StaleDraftError(RuntimeError):
 class Release:
     """The decision on one distributor, currency and period.
 
-    `held` carries the reasons, sentences for a clerk; `released` pins the version set, the
-    policies and the dates its document will have; `issued` says the document exists already.
+    `held` carries the reasons, sentences for a clerk; `waiting` lacks nothing but a second
+    person's approval; `released` pins the version set, the policies and the dates its document
+    will have; `issued` says the document exists already. `released_by` is `automatic` or the
+    person whose approval this record is.
     Dates are ISO text, the amount is decimal text in the currency's minor units. `notes` holds the
     totals of the credit and debit notes that go out with the invoice, by corrected period and
     currency.
@@ -43,7 +46,7 @@ class Release:
     period: str
     distributor_id: str
     currency: str
-    state: Literal["held", "released", "issued"]
+    state: Literal["held", "waiting", "released", "issued"]
     reasons: tuple[str, ...]
     total_amount: str
     version_set_sha256: str
@@ -59,15 +62,16 @@ def decide(
     ledger: Ledger,
     period: str,
     check_failures: Sequence[CheckResult],
-    approvals: Mapping[str, str] | None = None,
+    approvals: Sequence[Approval] = (),
 ) -> list[Release]:
     """Decide on every draft of `period` and write one release record each.
 
     `check_failures` may contain passed checks and warnings; only failed blocking ones hold.
-    `approvals` names, per distributor, the second person that policy `release` = `approved` asks
-    for. What is already issued keeps its record. A period that was passed over is not decided on:
-    what it owes goes into a note (R25). Ordered by distributor and currency.
-    Raises StaleDraftError, and records nothing, when a draft is not of the current version set.
+    `approvals` are those policy `release` = `approved` asks for; one in a record still counts as
+    long as it was given for the draft as it is. What is already issued keeps its record. A period
+    that was passed over is not decided on: what it owes goes into a note (R25). Ordered by
+    distributor and currency. Raises, and records nothing: StaleDraftError when a draft is not of
+    the current version set, ApprovalError when one of `approvals` cannot release its draft.
     """
     invoices = [i for i in draft.invoices(conn, period) if not i.is_passed_over]
     version_set = draft.current_version_set(conn)
@@ -76,14 +80,16 @@ def decide(
         check_fresh(invoice, version_set)
     every_draft = draft.invoices(conn)
     unknown = _unknown_products(conn, period)
+    approval.check_drafted(period, approvals, invoices)
+    given = {one.key: one for one in approvals}
     decisions: list[Release] = []
+    refused: list[str] = []
     for invoice in invoices:
         document = ledger.issued(period, invoice.distributor_id, invoice.currency)
         if document:
             decisions.append(_of_document(document))
             continue
         notes = draft.notes(conn, period, invoice.distributor_id, invoice.currency)
-        approved_by = (approvals or {}).get(invoice.distributor_id)
         reasons = [
             *_incomplete(invoice),
             *_out_of_order(ledger, invoice, every_draft),
@@ -91,9 +97,13 @@ def decide(
             *_discrepancies_of_notes(conn, invoice, notes),
             *_without_product(invoice, unknown),
             *_failed_checks(invoice, check_failures),
-            *_unapproved(invoice, approved_by),
         ]
-        decisions.append(_decision(invoice, notes, reasons, approved_by or "automatic"))
+        one = given.get((period, invoice.distributor_id, invoice.currency))
+        if one:
+            refused += _refused(conn, invoice, one, reasons)
+        decisions.append(_decision(conn, ledger, invoice, notes, reasons, one))
+    if refused:
+        raise ApprovalError("\n".join(refused))
     for decision in decisions:
         if decision.state != "issued":
             _record(ledger, decision)
@@ -159,7 +169,7 @@ def release_again(
     Everything else is that of the draft there: what a rebuilt document says is computed (R26).
     """
     recorded = _of_document(document)
-    release = _decision(invoice, list(notes), [], recorded.released_by or "automatic")
+    release = _release(invoice, notes, "released", [], recorded.released_by)
     _record(ledger, replace(release, issue_on=recorded.issue_on, due_on=recorded.due_on))
 
 
@@ -170,20 +180,46 @@ def records(ledger: Ledger, period: str | None = None) -> list[Release]:
 
 
 def _decision(
-    invoice: DraftInvoice, notes: list[DraftNote], reasons: list[str], released_by: str
+    conn: duckdb.DuckDBPyConnection,
+    ledger: Ledger,
+    invoice: DraftInvoice,
+    notes: list[DraftNote],
+    reasons: list[str],
+    given: Approval | None,
+) -> Release:
+    state: Literal["held", "waiting", "released"] = "held" if reasons else "released"
+    released_by = None if reasons else AUTOMATIC
+    if invoice.policies.get("release") == "approved":
+        earlier = _recorded_approval(ledger, invoice)
+        void = approval.objections(conn, invoice, earlier) if earlier else []
+        counts = earlier if earlier and not void else given
+        if not reasons:
+            released_by = counts.by.strip() if counts else None
+            state = "released" if counts else "waiting"
+        if not counts:
+            reasons = [*reasons, *void] if reasons else [*void, _unapproved(invoice)]
+    return _release(invoice, notes, state, reasons, released_by)
+
+
+def _release(
+    invoice: DraftInvoice,
+    notes: Sequence[DraftNote],
+    state: Literal["held", "waiting", "released"],
+    reasons: list[str],
+    released_by: str | None,
 ) -> Release:
     return Release(
         period=invoice.period,
         distributor_id=invoice.distributor_id,
         currency=invoice.currency,
-        state="held" if reasons else "released",
+        state=state,
         reasons=tuple(reasons),
         total_amount=price_text(invoice.total_amount, invoice.minor_units),
         version_set_sha256=invoice.version_set_sha256,
         policies=invoice.policies,
         issue_on=invoice.issue_on.isoformat(),
         due_on=invoice.due_on.isoformat(),
-        released_by=None if reasons else released_by,
+        released_by=released_by,
         notes={
             f"{note.period} {note.currency}": price_text(note.total_amount, note.minor_units)
             for note in notes
@@ -341,14 +377,42 @@ def _failed_checks(invoice: DraftInvoice, results: Sequence[CheckResult]) -> lis
     ]
 
 
-def _unapproved(invoice: DraftInvoice, approved_by: str | None) -> list[str]:
-    if invoice.policies.get("release") != "approved" or approved_by:
+def _recorded_approval(ledger: Ledger, invoice: DraftInvoice) -> Approval | None:
+    """The one in the release record: a run that ended before its document loses none."""
+    key = (invoice.period, invoice.distributor_id, invoice.currency)
+    release = recorded(ledger, *key)
+    by = release.released_by if release else None
+    if release is None or by is None or by == AUTOMATIC:
+        return None
+    return Approval(*key, by, release.total_amount, release.version_set_sha256)
+
+
+def _refused(
+    conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice, given: Approval, reasons: list[str]
+) -> list[str]:
+    """One text with everything that stands between an approval and its draft."""
+    if invoice.policies.get("release") != "approved":
+        against = [
+            "Policy release is `automatic`: no approval is needed, and closing the period issues "
+            "whatever is good."
+        ]
+    else:
+        against = [*reasons, *approval.objections(conn, invoice, given)]
+    if not against:
         return []
-    amount = price_text(invoice.total_amount, invoice.minor_units)
+    lines = "".join(f"\n  - {reason}" for reason in against)
     return [
+        f"{' '.join(given.key)} was not released, and nothing was changed:{lines}\n"
+        f"`muster close {given.period}` shows how it stands."
+    ]
+
+
+def _unapproved(invoice: DraftInvoice) -> str:
+    amount = price_text(invoice.total_amount, invoice.minor_units)
+    return (
         f"Waits for approval: policy release is `approved`, so a second, named person has to "
         f"release these {amount} {invoice.currency}."
-    ]
+    )
 
 
 def _path(ledger: Ledger, period: str, distributor_id: str, currency: str) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from invoicing import durable
+from invoicing import disputes, durable
 from invoicing.canonical import JsonObject, canonical_json, sha256
 
 # Release records live beside the distributors' folders, so no distributor may have this id.
@@ -272,7 +272,7 @@ class Ledger:
         return None
 
     def load_into(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Replace schema `ledger` (documents, lines, customers, rosters) by what the files say.
+        """Replace schema `ledger` (documents, lines, customers, rosters, disputes) by the files.
 
         One transaction; the tables exist even while the ledger is empty. `rosters` is a view of
         the last roster of each billed period in force, which a correction is compared with (R25).
@@ -298,6 +298,7 @@ class Ledger:
                     if entry.cancels:
                         del rosters[key]
             conn.execute(_rosters_view(rosters))
+            disputes.load_into(conn, self)
             conn.commit()
         except BaseException:
             conn.rollback()
@@ -345,7 +346,7 @@ class Ledger:
         """Ids are checked on load; this holds whatever the path to here was."""
         if Path(distributor_id).name != distributor_id or distributor_id.startswith("."):
             raise LedgerError(f"{distributor_id!r} cannot be the name of a ledger folder.")
-        if distributor_id.casefold() == RELEASES:
+        if distributor_id.casefold() in (RELEASES, disputes.FILE):
             raise LedgerError(f"A distributor cannot be called {distributor_id!r}: choose an id.")
         for other in self.distributors():
             if other != distributor_id and other.casefold() == distributor_id.casefold():

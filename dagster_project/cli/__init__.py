@@ -3,7 +3,16 @@
 Asking and telling only; one module for each thing a person asks about.
 """
 
-from dagster_project.cli import compare, home, lines, months, reproduce
+from dagster_project.cli import compare, dispute, home, lines, months, release, reproduce
 from dagster_project.cli.group import main
 
-__all__ = ["compare", "home", "lines", "main", "months", "reproduce"]
+__all__ = [
+    "compare",
+    "dispute",
+    "home",
+    "lines",
+    "main",
+    "months",
+    "release",
+    "reproduce",
+]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dagster_project.cli.dispute import tell_disputes
 from dagster_project.cli.group import main
 from dagster_project.cli.telling import days_in_words, plain, print_json, print_table
 from dagster_project.lib.settings import Settings
@@ -86,6 +87,7 @@ def _tell_explanation(found: Explanation) -> None:
         f"{line['quantity']} {line['billing_unit']}s, {line['amount']} {found.currency}\n"
         f"Active from {found.window_starts_on} to {found.cutoff_on}"
     )
+    tell_disputes([found.dispute] if found.dispute else [], "Disputed")
     titles = ("Counted", "Not counted") if found.kind == "invoice" else ("Added", "Taken back")
     for title, units in zip(titles, (found.counted, found.not_counted), strict=True):
         if units:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagster_project.cli.dispute import tell_disputes
 from dagster_project.cli.group import main
 from dagster_project.cli.preview import tell_preview
 from dagster_project.cli.telling import (
@@ -104,7 +105,7 @@ def draft(
 def close(settings: Settings, period: str) -> None:
     """Issue the period's invoices: all that is good, with a reason for what is held.
 
-    Ends with 0 when all are issued, 3 when some are held, 1 when it failed.
+    Ends with 0 when all are issued, 3 when some are held or wait for approval, 1 when it failed.
     """
     check_period(settings, period)
     with working(settings, f"close {period}") as open_runner:
@@ -161,6 +162,7 @@ def status(settings: Settings, tell_all: bool, as_json: bool) -> None:
         tell_holds(found.periods, settings)
     tell_corrections(found.corrections)
     tell_flagged(found.flagged, found.periods, tell_all)
+    tell_disputes(found.disputes, "Open disputes")
     _tell_ignored(found.ignored_folders, settings)
     if found.writing:
         click.echo(f"{found.writing} is writing.")
@@ -169,8 +171,9 @@ def status(settings: Settings, tell_all: bool, as_json: bool) -> None:
 
 
 def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
-    """The period's invoices as they would be now: header, lines, open blocking discrepancies."""
+    """The period's invoices as they would be now: header, lines, what is open against them."""
     from dagster_project.lib.status import published
+    from invoicing import disputes
     from invoicing.canonical import price_text
     from invoicing.draft import invoices, notes, rows
     from invoicing.ledger import Ledger
@@ -179,6 +182,7 @@ def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
     if conn is None:
         return []
     ledger = Ledger(settings.ledger)
+    standing = [one for one in disputes.every(ledger) if one.is_open]
     found = []
     with conn:
         for invoice in invoices(conn, period):
@@ -192,6 +196,9 @@ def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
                 "total_amount": Decimal(document.content["totals"]["amount"]),
                 "billed_amount": sum(billed, Decimal(0)),
             }
+            disputed = [
+                one for one in standing if [one.period, one.distributor_id, one.currency] == key
+            ]
             goes_along = [
                 {
                     "kind": note.kind,
@@ -210,6 +217,7 @@ def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
                     "notes": goes_along,
                     "lines": lines,
                     "blocking": blocking,
+                    "disputes": disputed,
                 }
             )
     return found
@@ -323,6 +331,13 @@ def tell_holds(found: Sequence[PeriodStatus], settings: Settings) -> None:
             click.echo(f"Held: {one.period} {one.distributor_id}, {one.amount} {one.currency}")
             for reason in in_words(one.reasons, settings):
                 click.echo(f"  - {reason}")
+    for one in found:
+        if one.state == "waiting":
+            click.echo(f"Waiting: {one.period} {one.distributor_id}, {one.amount} {one.currency}")
+            for reason in one.reasons:
+                click.echo(f"  - {reason}")
+            if one.command:
+                click.echo(f"  {one.command}")
 
 
 def tell_flagged(found: Sequence[Flagged], periods: Sequence[PeriodStatus], tell_all: bool) -> None:
@@ -410,6 +425,7 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
                 f"With it goes a {note['kind'].replace('_', ' ')} of {note['total_amount']} "
                 f"{note['currency']} for {note['corrects_period']}."
             )
+        tell_disputes(one["disputes"], "Disputed")
         for found in one["blocking"]:
             click.echo(f"  blocking {found['kind']} {found['discrepancy_id']}: {found['action']}")
         click.echo()
@@ -436,7 +452,8 @@ def _draft_in_text(draft: dict[str, Any]) -> dict[str, Any]:
         for line in draft["lines"]
     ]
     total = money_text(draft["total_amount"], places)
-    return {**draft, "total_amount": total, "issued": issued, "lines": lines}
+    disputed = [dataclasses.asdict(one) for one in draft["disputes"]]
+    return {**draft, "total_amount": total, "issued": issued, "lines": lines, "disputes": disputed}
 
 
 def _loaded_in_words(settings: Settings) -> str:

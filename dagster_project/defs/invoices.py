@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import Field
 
 from dagster_project.defs import checks, writer
 from dagster_project.defs.partitions import months
@@ -39,6 +40,38 @@ _DRAFT = [
 ]
 
 
+# The step of the release asset: where its configuration goes in a run.
+RELEASE_STEP = RELEASE.to_python_identifier()
+
+
+class ApprovalConfig(dg.Config):
+    """One draft, released by a second person as it was seen."""
+
+    period: str = Field(description="The period, such as 2026-01.")
+    distributor_id: str = Field(description="Whose draft it is.")
+    currency: str = Field(description="The draft's currency.")
+    by: str = Field(
+        description="The person who releases it; nobody who decided a waiver it rests on."
+    )
+    total_amount: str = Field(
+        description="The total that person saw, such as 47.35; another one makes this void."
+    )
+    version_set_sha256: str = Field(
+        description="The version set it was computed from, as the last run of this step shows it "
+        "under `to approve`; another one makes this void."
+    )
+
+
+class ReleaseConfig(dg.Config):
+    """Who releases what under policy `release` = `approved` (R22). Empty for a plain month-end."""
+
+    approvals: list[ApprovalConfig] = Field(
+        default=[],
+        description="Approvals of drafts that wait for a second person (policy release = approved, "
+        "R22). One that cannot release its draft fails the run, and nothing changes.",
+    )
+
+
 def build(settings: Settings) -> list[dg.AssetsDefinition]:
     return [_release(settings), _documents(settings), _exports(settings)]
 
@@ -64,22 +97,32 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
         description="The gate: a record per distributor, released or held with the reasons.",
     )
     def release(
-        context: dg.AssetExecutionContext,
+        context: dg.AssetExecutionContext, config: ReleaseConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
+        from invoicing.approval import Approval, ApprovalError
         from invoicing.expectations import validate_draft
         from invoicing.gate import decide
         from invoicing.ledger import Ledger
 
         decisions: list[Release] = []
         found = {}
+        approvals = [Approval(**one.model_dump()) for one in config.approvals]
         with writer.told_in_words(), warehouse.connect(settings) as conn:
+            for one in approvals:
+                if one.period not in context.partition_keys:
+                    raise ApprovalError(
+                        f"An approval is for {one.period}, but this run closes "
+                        f"{', '.join(context.partition_keys)}."
+                    )
             for period in context.partition_keys:
                 found[period] = validate_draft(conn, period)
-                decisions += decide(conn, Ledger(settings.ledger), period, found[period])
+                of_period = [one for one in approvals if one.period == period]
+                ledger = Ledger(settings.ledger)
+                decisions += decide(conn, ledger, period, found[period], of_period)
         held = [
             f"{one.period} {one.distributor_id}: {reason}"
             for one in decisions
-            if one.state == "held"
+            if one.state in ("held", "waiting")
             for reason in one.reasons
         ]
         for reason in held:
@@ -88,12 +131,13 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
             metadata={
                 **{
                     state: sum(one.state == state for one in decisions)
-                    for state in ("issued", "released", "held")
+                    for state in ("issued", "released", "waiting", "held")
                 },
                 "decisions": dg.MetadataValue.md(_decisions(decisions)),
                 "why held": dg.MetadataValue.md(
                     "\n".join(f"- {reason}" for reason in held) or "nobody is"
                 ),
+                "to approve": dg.MetadataValue.md(_to_approve(decisions)),
             },
             check_results=[
                 *checks.draft_results(RELEASE, found),
@@ -250,3 +294,21 @@ def _decisions(decisions: Sequence["Release"]) -> str:
             for one in decisions
         ],
     )
+
+
+def _to_approve(decisions: Sequence["Release"]) -> str:
+    """What to paste into the launchpad, with a name, to release what waits."""
+    waiting = [one for one in decisions if one.state == "waiting"]
+    if not waiting:
+        return "nothing"
+    lines = ["ops:", f"  {RELEASE_STEP}:", "    config:", "      approvals:"]
+    for one in waiting:
+        lines += [
+            f"        - period: {one.period!r}",
+            f"          distributor_id: {one.distributor_id!r}",
+            f"          currency: {one.currency!r}",
+            f"          total_amount: {one.total_amount!r}",
+            f"          version_set_sha256: {one.version_set_sha256!r}",
+            "          by: ''",
+        ]
+    return "\n".join(["```yaml", *lines, "```"])

@@ -66,14 +66,18 @@ def told_in_words() -> Iterator[None]:
     from ingest.journal import JournalError
     from ingest.load import WarehouseError
     from ingest.reference_checks import ReferenceDataError
+    from invoicing.approval import ApprovalError
+    from invoicing.disputes import DisputeError
     from invoicing.gate import StaleDraftError
     from invoicing.ledger import LedgerError
 
     try:
         yield
     except (
+        ApprovalError,
         ArchiveError,
         DbtError,
+        DisputeError,
         IntakeError,
         JournalError,
         LedgerError,

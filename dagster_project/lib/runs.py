@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -18,6 +19,9 @@ from dagster_project.defs.warehouse import LAYERS
 from dagster_project.lib import receiving, warehouse
 from dagster_project.lib.settings import Settings
 from ingest.contracts import FEEDS
+
+if TYPE_CHECKING:
+    from invoicing.approval import Approval
 
 # Says which process ran a run, so that one that was killed can be told from one that is running.
 _PID = "musterhouse/pid"
@@ -57,13 +61,19 @@ class Runner:
         else:
             self._run(automation.DAILY_REFRESH, without=raw.is_feed)
 
-    def month_end(self, period: str) -> None:
+    def month_end(self, period: str, approvals: Sequence[Approval] = ()) -> None:
         """Close a period; the models are built first unless they are what they would be.
 
-        Raises RunError.
+        `approvals` release drafts that wait for a second person (R22). Raises RunError.
         """
         without = _is_model if warehouse.is_current(self.settings) else None
-        self._run(automation.MONTH_END, partition_key=period, without=without)
+        config = {"approvals": [asdict(one) for one in approvals]}
+        self._run(
+            automation.MONTH_END,
+            partition_key=period,
+            without=without,
+            ops={invoices.RELEASE_STEP: {"config": config}},
+        )
 
     def cancel(self, number: str, *, reason: str, by: str, on: str) -> None:
         """Take an invoice back with a full credit note (R24). Raises RunError."""
@@ -92,7 +102,7 @@ class Runner:
         tags: Mapping[str, str] | None = None,
         partition_key: str | None = None,
         without: Callable[[dg.AssetKey], bool] | None = None,
-        ops: Mapping[str, object] | None = None,
+        ops: Mapping[str, Any] | None = None,
     ) -> None:
         definition = self.definitions.resolve_job_def(job)
         selection = None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from dagster_project.lib.flagged import Flagged
+    from invoicing.disputes import Dispute
     from invoicing.gate import Release
     from invoicing.ledger import Document
 
@@ -49,9 +50,10 @@ class FeedStatus:
 class PeriodStatus:
     """One period of one distributor.
 
-    state   open (not over), draft (over, not closed), held (closing it was refused), issued,
-            cancelled (taken back and not issued again yet)
-    reasons why it is held
+    state   open (not over), draft (over, not closed), held (closing it was refused), waiting (for
+            a second person to release it), issued, cancelled (taken back and not issued again yet)
+    reasons why it is held or what it waits for
+    command what releases a waiting one, as it was shown, once a name is put in
     """
 
     period: str
@@ -61,6 +63,7 @@ class PeriodStatus:
     number: str | None
     amount: str
     reasons: list[str]
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,14 @@ class CorrectionStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """`next` says what a person could do now, the most urgent first."""
+    """`disputes` are the open ones; `next` says what a person could do now, most urgent first."""
 
     home: str
     feeds: list[FeedStatus]
     periods: list[PeriodStatus]
     corrections: list[CorrectionStatus]
     flagged: list[Flagged]
+    disputes: list[Dispute]
     pending_folders: int
     ignored_folders: int
     unrecognised: list[str]
@@ -99,8 +103,10 @@ class Status:
 
 
 def status(settings: Settings) -> Status:
-    """Raises JournalError or LedgerError when one of them cannot be read."""
+    """Raises JournalError, LedgerError or DisputeError when one of them cannot be read."""
     from ingest.contracts import FEEDS
+    from invoicing import disputes
+    from invoicing.ledger import Ledger
 
     feeds = _feeds(settings)
     periods = _periods(settings)
@@ -113,6 +119,7 @@ def status(settings: Settings) -> Status:
         periods=periods,
         corrections=corrections(settings),
         flagged=_flagged(settings),
+        disputes=[one for one in disputes.every(Ledger(settings.ledger)) if one.is_open],
         pending_folders=len(pending),
         ignored_folders=len(ignored),
         unrecognised=_unrecognised(settings),
@@ -235,10 +242,13 @@ def _periods(settings: Settings) -> list[PeriodStatus]:
     found: dict[tuple[str, str, str], PeriodStatus] = {}
     for draft in _drafts(settings):
         found[draft.period, draft.distributor_id, draft.currency] = draft
+    decided = records(ledger)
+    waits = any(record.state == "waiting" for record in decided)
+    in_force = _version_set(settings) if waits else ""
     held = {
-        (record.period, record.distributor_id, record.currency): _held(record)
-        for record in records(ledger)
-        if record.state == "held"
+        (record.period, record.distributor_id, record.currency): _held(record, in_force)
+        for record in decided
+        if record.state in ("held", "waiting")
     }
     found |= held
     for document in ledger.documents():
@@ -332,15 +342,28 @@ def _drafts(settings: Settings) -> list[PeriodStatus]:
     ]
 
 
-def _held(record: Release) -> PeriodStatus:
+def _held(record: Release, in_force: str) -> PeriodStatus:
+    reasons, command = list(record.reasons), None
+    if record.state == "waiting":
+        if record.version_set_sha256 == in_force:
+            command = (
+                f"muster release {record.period} {record.distributor_id} "
+                f"--currency {record.currency} --total {record.total_amount} --by NAME"
+            )
+        else:
+            reasons.append(
+                "Files or reference data changed since it was closed, so this can no longer be "
+                f"approved: `muster close {record.period}` shows what can."
+            )
     return PeriodStatus(
-        record.period,
-        record.distributor_id,
-        record.currency,
-        "held",
-        None,
-        record.total_amount,
-        list(record.reasons),
+        period=record.period,
+        distributor_id=record.distributor_id,
+        currency=record.currency,
+        state=record.state,
+        number=None,
+        amount=record.total_amount,
+        reasons=reasons,
+        command=command,
     )
 
 
@@ -363,14 +386,18 @@ def _cancelled(note: Document, before: PeriodStatus) -> PeriodStatus:
 
 def _is_published(settings: Settings) -> bool:
     """Whether the publication is of the very files and reference data in force."""
-    from ingest.journal import Journal
-
-    in_force = hashlib.sha256(Journal(settings.journal).state().version_set()).hexdigest()
     try:
         manifest = json.loads((settings.published / "marts/manifest.json").read_text("utf-8"))
     except FileNotFoundError:
         return False
-    return bool(manifest["made_from"]["version_set_sha256"] == in_force)
+    return bool(manifest["made_from"]["version_set_sha256"] == _version_set(settings))
+
+
+def _version_set(settings: Settings) -> str:
+    """The hash of the files and reference data in force."""
+    from ingest.journal import Journal
+
+    return hashlib.sha256(Journal(settings.journal).state().version_set()).hexdigest()
 
 
 def _unused_waivers(settings: Settings) -> list[str]:
@@ -426,6 +453,8 @@ def _next(
             f"An invoice of {period} was cancelled: once its data are right, `muster close "
             f"{period}` issues it anew."
         )
+    for period in sorted({one.period for one in periods if one.state == "waiting"}):
+        steps.append(_approval_step(period, periods))
     ready = sorted({one.period for one in periods if one.state == "draft"} - set(held))
     if ready:
         steps.append(f"{ready[0]} is over and not closed: `muster close {ready[0]}`.")
@@ -435,3 +464,14 @@ def _next(
             "or see it work with `muster demo`."
         )
     return steps
+
+
+def _approval_step(period: str, periods: list[PeriodStatus]) -> str:
+    waiting = [one for one in periods if (one.period, one.state) == (period, "waiting")]
+    who = ", ".join(one.distributor_id for one in waiting)
+    if not any(one.command for one in waiting):
+        return f"{period} waits for approval of {who}, but data changed: `muster close {period}`."
+    return (
+        f"{period} waits for approval of {who}: a second person looks at `muster draft {period}`, "
+        f"then `muster release {period} DISTRIBUTOR --by NAME`."
+    )

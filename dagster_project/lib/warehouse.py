@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the models are a function of: file versions and seeds, ledger, and the SQL itself."""
+    """What the models are a function of: file versions and seeds, ledger, and the SQL itself.
+
+    The disputes are part of the ledger here: a new note is published by the next load.
+    """
 
     version_set_sha256: str
     ledger_sha256: str
@@ -66,9 +69,10 @@ def inputs(conn: duckdb.DuckDBPyConnection, settings: Settings) -> Inputs:
     documents = conn.execute(
         "select distributor_id, sequence, content_sha256 from ledger.documents order by all"
     ).fetchall()
+    notes = conn.execute("select * from ledger.disputes order by all").fetchall()
     return Inputs(
         version_set_sha256=version_set[0][0] if version_set else "",
-        ledger_sha256=hashlib.sha256(repr(documents).encode()).hexdigest(),
+        ledger_sha256=hashlib.sha256(repr((documents, notes)).encode()).hexdigest(),
         models_sha256=dbt.models_sha256(settings),
     )
 

@@ -48,6 +48,7 @@ def _build(settings: Settings, units: int, *, rows: int = 3, backwards: bool = F
             "create or replace table ledger.documents "
             "(distributor_id varchar, sequence bigint, content_sha256 varchar)"
         )
+        conn.execute("create or replace table ledger.disputes (note_number bigint, note varchar)")
         conn.execute("create or replace table intermediate.not_for_readers as select 1 as x")
         conn.execute(
             "create or replace table activity.usage_by_customer as "
@@ -167,6 +168,20 @@ def test_the_same_is_not_published_twice(settings: Settings) -> None:
     assert _everything(settings.published) == before
     assert publish.publish(settings, "run3", again=True).is_new
     assert _everything(settings.published).keys() != before.keys()
+
+
+def test_a_new_note_of_a_dispute_is_not_what_was_published(settings: Settings) -> None:
+    """So that the next load builds and publishes again, and a load after that does not."""
+    _build(settings, 1)
+    publish.publish(settings, "run1")
+    with warehouse.connect(settings) as conn:
+        conn.execute("insert into ledger.disputes values (1, 'two devices are gone')")
+    with pytest.raises(PublishError, match="muster load"):
+        publish.publish(settings, "run2")
+    with warehouse.connect(settings) as conn:
+        warehouse.stamp(conn, warehouse.inputs(conn, settings))
+    assert publish.publish(settings, "run3").is_new
+    assert not publish.publish(settings, "run4").is_new
 
 
 def test_the_last_versions_are_kept(settings: Settings) -> None:

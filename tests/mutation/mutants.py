@@ -460,8 +460,8 @@ MUTANTS = (
         "R22",
         "policy release: approved is ignored",
         "invoicing/gate.py",
-        'invoice.policies.get("release") != "approved"',
-        'invoice.policies.get("release") != "never"',
+        'if invoice.policies.get("release") == "approved":',
+        'if invoice.policies.get("release") == "never":',
         "tests/unit/invoicing/test_gate.py",
     ),
     _mutant(

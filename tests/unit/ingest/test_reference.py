@@ -204,6 +204,8 @@ def test_policies_before_any_load_say_what_to_do(home: Path) -> None:
         ("CON", "'CON'"),
         ("releases", "'releases'"),
         ("Releases", "'Releases'"),
+        ("disputes.jsonl", "'disputes.jsonl'"),
+        ("Disputes.JSONL", "'Disputes.JSONL'"),
         ("nul.txt", "'nul.txt'"),
         ("", "''"),
         ("a\x07b", "'a\\x07b'"),

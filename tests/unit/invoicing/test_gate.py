@@ -180,16 +180,6 @@ def test_a_licensed_product_nobody_described_holds_although_unused(
     )
 
 
-def test_policy_approved_waits_for_a_named_person(ledger: Ledger, january: Warehouse) -> None:
-    policies = json.dumps({**POLICIES, "release": "approved"})
-    january.conn.execute("update billing.draft_invoices set policies = ?", [policies])
-    release = gate.decide(january.conn, ledger, "2026-01", [])[0]
-    assert release.state == "held"
-    assert "a second, named person has to release these 47.35 EUR" in release.reasons[0]
-    release = gate.decide(january.conn, ledger, "2026-01", [], {"alpenland": "R. Roe"})[0]
-    assert (release.state, release.released_by) == ("released", "R. Roe")
-
-
 def test_a_held_record_is_overwritten_and_an_issued_one_never_changes(
     ledger: Ledger, january: Warehouse
 ) -> None:

@@ -292,6 +292,7 @@ def test_an_id_that_collides_or_leaves_the_ledger_is_refused(
         ("ALPENLAND", "differ only in case"),
         ("../x", "cannot be the name"),
         ("releases", "choose an id"),
+        ("Disputes.jsonl", "choose an id"),
     ):
         content = {**document.content, "distributor": {"distributor_id": distributor_id}}
         with pytest.raises(LedgerError, match=message):

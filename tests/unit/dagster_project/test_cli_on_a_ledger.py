@@ -1,0 +1,174 @@
+"""dispute and release, as far as a ledger alone decides: no run is started and nothing is built."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from billing_marts import POLICIES, VERSION_SET, Warehouse, fill_january
+from click.testing import CliRunner, Result
+
+from dagster_project import cli
+from invoicing import documents, gate
+from invoicing.approval import Approval
+from invoicing.ledger import Ledger
+
+Run: TypeAlias = Callable[..., Result]
+NOTE = ("--note", "two users left", "--by", "A. Clerk", "--on", "2026-02-03")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def invoke(*arguments: str) -> Result:
+        home, landing = str(tmp_path / "home"), str(tmp_path / "landing")
+        return CliRunner().invoke(cli.main, ["--home", home, "--landing", landing, *arguments])
+
+    return invoke
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """Under policy approved: Alpenland issued by R. Roe, Cascadia held, Sakura waiting."""
+    warehouse, ledger = Warehouse(), Ledger(tmp_path / "home" / "ledger")
+    fill_january(warehouse)
+    policies = json.dumps({**POLICIES, "release": "approved"})
+    warehouse.conn.execute("update billing.draft_invoices set policies = ?", [policies])
+    warehouse.discrepancy("d1", "cascadia")
+    alpenland = Approval("2026-01", "alpenland", "EUR", "R. Roe", "47.35", VERSION_SET)
+    gate.decide(warehouse.conn, ledger, "2026-01", [], [alpenland])
+    documents.issue(warehouse.conn, ledger, "2026-01")
+    return ledger
+
+
+def tree(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_dispute_is_shown_until_it_is_settled(run: Run, ledger: Ledger) -> None:
+    assert run("dispute").output == "No dispute is open.\n"
+    opened = run("dispute", "ALPENLAND-000001", "1", *NOTE)
+    assert opened.exit_code == 0
+    # Alpha IT's Endpoint Standard, 1.01 EUR: see billing_marts.
+    assert opened.output.startswith("Opened: line 1 of ALPENLAND-000001, Alpha IT, Endpoint")
+    assert "1.01 EUR" in opened.output
+    (listed,) = json.loads(run("dispute", "--json").output)
+    assert (listed["number"], listed["line_number"]) == ("ALPENLAND-000001", 1)
+    assert (listed["amount"], listed["since"], listed["state"]) == ("1.01", "2026-02-03", "open")
+    assert [note["text"] for note in listed["notes"]] == ["two users left"]
+    for shown in (run("dispute"), run("status"), run("explain", "ALPENLAND-000001", "1")):
+        assert shown.exit_code == 0, shown.output
+        assert "2026-02-03 A. Clerk: two users left" in shown.output
+    assert json.loads(run("status", "--json").output)["disputes"] == [listed]
+
+    settled = run(
+        "dispute", "ALPENLAND-000001", "1", "--settle", "--note", "credited", "--by", "B. Bee"
+    )
+    assert settled.output.startswith("Settled: line 1")
+    assert run("dispute").output == "No dispute is open.\n"
+    for hidden in (run("status"), run("explain", "ALPENLAND-000001", "1")):
+        assert "two users left" not in hidden.output
+    for line in ("two users left", "B. Bee: credited", "settled"):
+        assert line in run("dispute", "--all").output
+
+
+def test_the_day_of_a_note_is_today_unless_it_is_given(run: Run, ledger: Ledger) -> None:
+    before = datetime.now(UTC).date()
+    run("dispute", "ALPENLAND-000001", "1", "--note", "two users left", "--by", "A. Clerk")
+    (listed,) = json.loads(run("dispute", "--json").output)
+    assert listed["since"] in (str(before), str(datetime.now(UTC).date()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        (["NOBODY-000001", "1", *NOTE], 1, "Issued are: ALPENLAND-000001."),
+        (["ALPENLAND-000001", "9", *NOTE], 1, "it has lines 1 to 3"),
+        (["ALPENLAND-000001", "1", *NOTE, "--settle"], 1, "no open dispute"),
+        (["ALPENLAND-000001", "1", "--note", " ", "--by", "A. Clerk"], 1, "the note is empty"),
+        (["ALPENLAND-000001", "1", "--note", "x"], 2, "--note TEXT --by NAME"),
+        (["ALPENLAND-000001", "0", *NOTE], 2, "x>=1"),
+        (["ALPENLAND-000001", "1", *NOTE, "--on", "3.2.2026"], 2, "does not match the format"),
+        (["ALPENLAND-000001"], 2, "Give NUMBER LINE"),
+        (["--settle"], 2, "A note needs its line"),
+    ],
+)
+def test_a_note_that_is_refused_leaves_no_trace(
+    run: Run, ledger: Ledger, arguments: list[str], code: int, reason: str
+) -> None:
+    before = tree(ledger.root)
+    result = run("dispute", *arguments)
+    assert (result.exit_code, "Traceback" in result.output) == (code, False)
+    assert reason in result.output
+    assert tree(ledger.root) == before
+
+
+def test_a_mistyped_home_is_not_made(run: Run, tmp_path: Path) -> None:
+    assert run("dispute", "ALPENLAND-000001", "1", *NOTE).exit_code == 1
+    assert run("dispute").exit_code == 0
+    assert run("release", "2026-01", "alpenland", "--by", "R. Roe").exit_code == 1
+    assert not (tmp_path / "home").exists()
+
+
+def test_status_shows_what_waits_and_the_command_that_releases_it(
+    run: Run, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The journal here is empty, so its version set is not the one of the hand-made records.
+    stale = run("status")
+    assert "2026-01  sakura       waiting" in stale.output
+    assert "can no longer be approved: `muster close 2026-01`" in stale.output
+    assert "muster release" not in stale.output
+    assert "waits for approval of sakura, but data changed" in stale.output
+    monkeypatch.setattr("dagster_project.lib.status._version_set", lambda _: VERSION_SET)
+    told = run("status")
+    assert "  muster release 2026-01 sakura --currency JPY --total 0 --by NAME" in told.output
+    assert "2026-01 waits for approval of sakura: a second person looks at" in told.output
+    states = {
+        one["distributor_id"]: one["state"]
+        for one in json.loads(run("status", "--json").output)["periods"]
+    }
+    assert states == {"alpenland": "issued", "cascadia": "held", "sakura": "waiting"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        (["alpenland", "--by", "B. Bee"], 0, "ALPENLAND-000001, released by R. Roe. Nothing was"),
+        (["cascadia", "--by", "R. Roe"], 1, "held for other reasons"),
+        (["cascadia", "--by", "R. Roe"], 1, "unapproved_transfer: 1 open"),
+        (["sakura", "--by", " "], 1, "needs the name of the person"),
+        (["sakura", "--by", "automatic"], 1, "not the name of a person"),
+        (["sakura", "--by", "R. Roe", "--currency", "EUR"], 1, "no draft in EUR, but in JPY"),
+        (["nobody", "--by", "R. Roe"], 1, "closed for alpenland, cascadia, sakura"),
+        (["sakura"], 2, "Missing option '--by'"),
+    ],
+)
+def test_what_needs_no_run_is_said_without_one(
+    run: Run, ledger: Ledger, arguments: list[str], code: int, reason: str
+) -> None:
+    before = tree(ledger.root.parent)
+    result = run("release", "2026-01", *arguments)
+    assert result.exit_code == code, result.output
+    assert reason in result.output
+    assert tree(ledger.root.parent) == before
+
+
+def test_under_policy_automatic_release_explains_itself(run: Run, tmp_path: Path) -> None:
+    warehouse, ledger = Warehouse(), Ledger(tmp_path / "home" / "ledger")
+    fill_january(warehouse)
+    gate.decide(warehouse.conn, ledger, "2026-01", [])
+    before = tree(tmp_path)
+    result = run("release", "2026-01", "alpenland", "--by", "R. Roe")
+    assert result.exit_code == 1
+    assert "under policy release = automatic, so `muster close 2026-01` issues" in result.output
+    assert tree(tmp_path) == before
+
+
+def test_drafts_in_two_currencies_need_to_be_told_apart(run: Run, ledger: Ledger) -> None:
+    (waiting,) = [one for one in gate.records(ledger) if one.distributor_id == "sakura"]
+    gate._record(ledger, replace(waiting, currency="USD"))
+    result = run("release", "2026-01", "sakura", "--by", "R. Roe")
+    assert result.exit_code == 1
+    assert "has drafts in JPY and USD: add --currency" in result.output
