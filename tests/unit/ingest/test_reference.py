@@ -356,7 +356,9 @@ def test_there_is_one_seller_at_a_time(home: Path, seeds: Path) -> None:
 def test_a_setting_is_there_once(home: Path, seeds: Path) -> None:
     append(seeds, "policies", "release,approved,twice")
     (problem,) = refused(home, seeds)
-    assert "'release' is already on line 7" in str(problem)
+    # The header, then the seventh policy of eight: active_window_days, device_user_attribution,
+    # clock_skew_minutes, trial_days, correction_periods, recomputed_periods, release.
+    assert "'release' is already on line 8" in str(problem)
 
 
 def test_a_missing_setting_is_named(home: Path, seeds: Path) -> None:

@@ -280,7 +280,8 @@ def test_the_reference_copy_is_sound_and_gives_the_same_files(tmp_path: Path) ->
         for path in copy.iterdir()
         if path.read_bytes() != (SEEDS / path.name).read_bytes()
     }
-    assert changed == {"expected_sources.csv", "products.csv", "price_bands.csv"}
+    # Policies: one correction period, so that two months show what comes too late for a note.
+    assert changed == {"expected_sources.csv", "products.csv", "price_bands.csv", "policies.csv"}
     prices = pl.read_csv(copy / "price_bands.csv")
     counted = prices.filter(pl.col("product_code").is_in(["SAFEGD", "ZTNA"]))
     assert sorted(counted.group_by("product_code", "currency").len().rows()) == [
