@@ -21,7 +21,8 @@ LARGEST_QUARANTINE_PERCENT = 1
 _LISTED_FILES = 10
 
 # The median of the seven calendar days before, of the same feed and source; a first file has none.
-# Ordered, because the detail of a result must not depend on threads.
+# Ordered, because the detail of a result must not depend on threads. The discrepancy `feed_volume`
+# tells the distributors by the same rule; tests/integration/test_discrepancies.py compares them.
 _VOLUMES = """
     select
         feed,

@@ -59,6 +59,23 @@ def test_simulate_replaces_no_landing_files_unasked(run: Run, tmp_path: Path) ->
     assert [path.name for path in out.iterdir()] == ["real.csv"]
 
 
+def test_planting_can_write_the_reference_data_it_needs(run: Run, tmp_path: Path) -> None:
+    out, seeds = tmp_path / "out", tmp_path / "seeds"
+    options = ["--out", str(out), "--start", "2026-01-01", "--end", "2026-01-01"]
+    options += ["--devices", "1500", "--plant-seeds", str(seeds)]
+    refused = run("simulate", *options)
+    assert refused.exit_code == 1
+    assert "--plant-seeds needs --plant" in refused.output
+    done = run("simulate", *options, "--plant", "cascadia")
+    assert done.exit_code == 0, done.output
+    assert f"Load them with --seeds {seeds}" in done.output
+    assert "us-south" in (seeds / "expected_sources.csv").read_text()
+    assert (out / "heartbeat/2026-01-01/us-south.csv.gz").exists()
+    again = run("simulate", *options, "--plant", "cascadia", "--out", str(tmp_path / "other"))
+    assert again.exit_code == 1
+    assert f"{seeds} holds files already" in again.output
+
+
 def test_active_dates_are_told_as_runs_of_days() -> None:
     days = [date(2026, 1, day) for day in (2, 5, 6, 7)] + [date(2026, 2, 1)]
     assert days_in_words(days) == "2026-01: 2 5-7; 2026-02: 1"
