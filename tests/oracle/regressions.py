@@ -84,11 +84,14 @@ def told(feed: str, on: date, *rows: Row, source: str = "crm", number: int = 0) 
 
 
 def vendor(
-    *files: File, cutoffs: tuple[int | None, ...] = (None,), expected: tuple[Expected, ...] = ()
+    *files: File,
+    first: date = JANUARY,
+    cutoffs: tuple[int | None, ...] = (None,),
+    expected: tuple[Expected, ...] = (),
 ) -> Vendor:
     """One distributor for each cut-off day, a product by user and one by firewall at 10 EUR."""
     return Vendor(
-        first=JANUARY,
+        first=first,
         distributors=tuple(
             Distributor(name, "EUR", ((date(2020, 1, 1), None, cutoff),))
             for name, cutoff in zip("ab", cutoffs, strict=False)
@@ -155,14 +158,22 @@ REGRESSIONS: dict[str, Vendor] = {
     ),
 }
 
-# Under policy device_user_attribution = any. A device shared by two users counts both (R6): 2 at
-# 10.00. The product counted the device twice in activity.customer_usage, so that one of its own
-# tests stopped every load, draft and close of the home.
+# The same of homes with device_user_attribution = any, in the leap year they are played in.
+LEAP = date(2024, 1, 1)
 REGRESSIONS_ANY: dict[str, Vendor] = {
-    "a_device_of_two_users": vendor(
-        told("partners", JANUARY, partner()),
-        told("customers", JANUARY, customer()),
-        told("licences", JANUARY, licence()),
-        told("usage", day(1, 30), used(day(1, 20)), used(day(1, 21), user="u2"), source="eu"),
+    # R6: a device shared by two users counts both, 20.00. The product counted the device twice in
+    # activity.customer_usage, so that one of its own tests stopped every load of the home.
+    "device_of_two_users": vendor(
+        told("partners", LEAP, partner()),
+        told("customers", LEAP, customer()),
+        told("licences", LEAP, licence()),
+        told(
+            "usage",
+            date(2024, 1, 31),
+            used(date(2024, 1, 20)),
+            used(date(2024, 1, 21), user="u2"),
+            source="eu",
+        ),
+        first=LEAP,
     ),
 }

@@ -206,6 +206,9 @@ def _telling_days(vendor_months: Sequence[date], distributors: Sequence[Distribu
     return sorted(found)
 
 
+_BITS = st.tuples(*[st.booleans()] * 10)
+
+
 class _World:
     """What a vendor is made of while it is being drawn."""
 
@@ -215,36 +218,32 @@ class _World:
         self.months = [month_after(first, n) for n in range(PERIODS)]
         self.end = last_day(self.months[-1])
 
+    def number(self, smallest: int, largest: int) -> int:
+        # Of bits, as `integers()` also draws numbers it finds in whatever modules are imported:
+        # a seed would be another vendor in another run.
+        return smallest + sum(bit << n for n, bit in enumerate(self.draw(_BITS))) % (
+            largest - smallest + 1
+        )
+
     def chance(self, percent: int) -> bool:
-        return self.draw(st.integers(0, 99)) >= 100 - percent
+        return self.number(0, 99) >= 100 - percent
 
     def one_of(self, *choices: Any) -> Any:
-        return self.draw(st.sampled_from(choices))
-
-    def number(self, smallest: int, largest: int) -> int:
-        return self.draw(st.integers(smallest, largest))
+        return choices[self.number(0, len(choices) - 1)]
 
     def some(self, items: Sequence[Any], smallest: int, largest: int) -> list[Any]:
-        largest = min(largest, len(items))
-        return (
-            self.draw(
-                st.lists(
-                    st.sampled_from(items),
-                    min_size=min(smallest, largest),
-                    max_size=largest,
-                    unique=True,
-                )
-            )
-            if items
-            else []
-        )
+        """Between so many and so many of the items, each once."""
+        left, found = list(items), []
+        for _ in range(min(len(left), self.number(smallest, largest))):
+            found.append(left.pop(self.number(0, len(left) - 1)))
+        return found
 
     def day(self, smallest: date | None = None, largest: date | None = None) -> date:
         """A day, twice out of three one at which a rule turns."""
         smallest, largest = smallest or self.first, largest or self.end
         telling = [d for d in self.telling if smallest <= d <= largest]
         if telling and not self.chance(33):
-            return self.draw(st.sampled_from(telling))
+            return self.one_of(*telling)
         return smallest + _DAY * self.number(0, max(0, (largest - smallest).days))
 
     def time(self) -> str:
@@ -664,7 +663,7 @@ class _World:
                     old = [f for f in old if f.feed in wanted.split()]
                     if not old:
                         continue
-                    chosen = self.draw(st.sampled_from(old))
+                    chosen = self.one_of(*old)
                     newest = [
                         f
                         for f in old
