@@ -8,7 +8,7 @@ demo: .venv/installed  ## simulate two months, close them, show the invoices
 	$(BIN)/muster demo
 
 test: .venv/installed  ## every test that decides whether a change may land
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: .venv/installed  ## style, types, import rules, SQL format, dbt parse without warnings
 	$(BIN)/ruff check .

@@ -462,7 +462,7 @@ MUTANTS = (
         "invoicing/gate.py",
         'if invoice.policies.get("release") == "approved":',
         'if invoice.policies.get("release") == "never":',
-        "tests/unit/invoicing/test_gate.py",
+        "tests/unit/invoicing/test_approval.py",
     ),
     _mutant(
         "R22",
