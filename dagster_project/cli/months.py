@@ -86,7 +86,7 @@ def draft(
     with working(settings, f"draft {period}") as open_runner:
         load_new(settings, open_runner)
     if partner:
-        tell_preview(settings, period, partner, as_json=as_json)
+        tell_preview(settings, period, partner, distributor, as_json=as_json)
         return
     drafts = [
         one

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _HEADERS = ("product", "customer", "units", "joined", "left", "price", "amount", "to next price")
 
 
-def tell_preview(settings: Settings, period: str, partner_id: str, *, as_json: bool) -> None:
+def tell_preview(
+    settings: Settings, period: str, partner_id: str, distributor_id: str | None, *, as_json: bool
+) -> None:
     """The preview from the publication, which is up to date with what landed."""
     from dagster_project.lib.status import published
     from invoicing.ledger import Ledger
@@ -37,7 +39,12 @@ def tell_preview(settings: Settings, period: str, partner_id: str, *, as_json: b
         found = [
             (preview, ledger.issued(period, invoice.distributor_id, invoice.currency) is not None)
             for invoice, preview in previews(conn, period, partner_id)
+            if distributor_id in (None, invoice.distributor_id)
         ]
+    if not found:
+        raise click.ClickException(
+            f"{partner_id} has nothing in the draft of {period} for {distributor_id}."
+        )
     if as_json:
         print_json([_as_json(preview, is_closed, as_of) for preview, is_closed in found])
     else:

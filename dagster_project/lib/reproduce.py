@@ -61,12 +61,17 @@ def as_known_today(settings: Settings, document: Document, tell: scratch.Tell) -
     """The document beside its period as the publication has it.
 
     A period past correcting is in no publication: it is computed in a scratch home, from the files
-    and reference data in force. Raises as `scratch.take_present`.
+    and reference data in force. Raises as `scratch.take_present`, and ScratchError for what is no
+    invoice of a period.
     """
     from dagster_project.lib.status import published
     from invoicing.as_known import as_known, is_recomputed
     from invoicing.ledger import Ledger
 
+    if document.content["kind"] not in ("invoice", "nil"):
+        raise scratch.ScratchError(
+            f"{document.name} is no invoice of a period: compare the one it corrects with today."
+        )
     ledger = Ledger(settings.ledger)
     roster = ledger.roster_path(document.distributor_id, document.sequence)
     conn = published(settings)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,27 +27,28 @@ _LATE_DAY = "2026-01-20"
 
 @pytest.fixture(scope="module")
 def later(closed_house: House, tmp_path_factory: pytest.TempPathFactory) -> House:
-    """The closed house after the planted distributor's January was waived and issued, a refused
-    file was put right, a late file came for January, and a price was edited.
+    """The closed house after the planted distributor's two months were waived and issued. Between
+    them a refused file was delivered again, a late one came for January, a price was edited, and
+    the distributor's cut-off moved from the 25th to the 20th, as if it had always been there.
     """
     folder = tmp_path_factory.mktemp("later")
     house = House(folder / "home", folder / "landing", folder / "seeds")
     shutil.copytree(closed_house.home, house.home, symlinks=True)
     shutil.copytree(closed_house.landing, house.landing)
     shutil.copytree(closed_house.seeds, house.seeds)
-    for (discrepancy_id,) in _ask(
-        house,
-        "select discrepancy_id from billing.draft_discrepancies "
-        f"where period = '2026-01' and distributor_id = '{PLANTED}' and severity = 'blocking'",
-    ):
-        with (house.seeds / "waivers.csv").open("a") as waivers:
-            waivers.write(f"{discrepancy_id},exclude,being moved,A. Clerk,2026-02-01\n")
+    _waive(house, "2026-01")
     house.muster("close", "2026-01")
-    (refused,) = [one for one in _journal(house) if one["kind"] == "rejected"]
-    (house.landing / f"{refused['file_name']}.manifest.json").unlink()
+    _deliver_again(house)
     _add_user(house, *_line_and_customer(house))
-    _edit_price(house)
+    _edit(
+        house.seeds / "price_bands.csv",
+        "EPSTD,EUR,volume,1,99,2.100,",
+        "EPSTD,EUR,volume,1,99,2.200,",
+    )
+    _edit(house.seeds / "distributors.csv", ",USD,25,", ",USD,20,")
     house.muster("load")
+    _waive(house, "2026-02")
+    house.muster("close", "2026-02")
     return house
 
 
@@ -54,18 +56,24 @@ def test_every_issued_document_is_made_again_byte_for_byte(later: House) -> None
     documents = [_read(path) for path in sorted(later.home.glob("ledger/*/[0-9]*.json"))]
     names = [document["content"]["number"] for document in documents]
     assert names == [
-        "ALPENLAND-000001",
-        "ALPENLAND-000002",
-        f"{PLANTED.upper()}-000001",
-        "SAKURA-000001",
-        "SAKURA-000002",
+        f"{distributor_id.upper()}-{number:06d}"
+        for distributor_id in sorted([*CLEAN, PLANTED])
+        for number in (1, 2)
     ]
-    # The late one knew the documents before it; the last two of a run did not know each other.
-    known = [document["provenance"]["ledger"] for document in documents]
+    # Those issued by one run knew the documents before it, not each other.
     both = {"alpenland": 1, "sakura": 1}
-    assert known == [{}, both, {"alpenland": 2, "sakura": 2}, {}, both]
-    # A refused delivery is told of in a document, and has since been replaced.
-    assert "rejected: manifest_mismatch" in json.dumps(documents[2]["content"])
+    late = {"alpenland": 2, "sakura": 2}
+    known = [document["provenance"]["ledger"] for document in documents]
+    assert known == [{}, both, late, {"alpenland": 2, PLANTED: 1, "sakura": 2}, {}, both]
+    january, february = (document["content"] for document in documents[2:4])
+    # January's document tells of a refused file, which has been replaced since.
+    assert "rejected: manifest_mismatch" in json.dumps(january)
+    (refused,) = [one["file_name"] for one in _journal(later) if one["kind"] == "rejected"]
+    deliveries = [one["kind"] for one in _journal(later) if one["file_name"] == refused]
+    assert deliveries == ["rejected", "accepted"]
+    # R1: January was issued with its cut-off on the 25th, so February begins the day after that.
+    assert february["dates"]["period_starts_on"] == "2026-01-26"
+    assert february["dates"]["cutoff_on"] == "2026-02-20"
     before = _whole(later.home)
     for name, document in zip(names, documents, strict=True):
         made = later.ask("reproduce", name)
@@ -283,12 +291,27 @@ def _edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def _edit_price(house: House) -> None:
-    _edit(
-        house.seeds / "price_bands.csv",
-        "EPSTD,EUR,volume,1,99,2.100,",
-        "EPSTD,EUR,volume,1,99,2.200,",
+def _waive(house: House, period: str) -> None:
+    found = _ask(
+        house,
+        "select discrepancy_id from billing.draft_discrepancies "
+        f"where period = '{period}' and distributor_id = '{PLANTED}' and severity = 'blocking'",
     )
+    assert found
+    with (house.seeds / "waivers.csv").open("a") as waivers:
+        for (discrepancy_id,) in found:
+            waivers.write(f"{discrepancy_id},exclude,being moved,A. Clerk,2026-02-01\n")
+
+
+def _deliver_again(house: House) -> None:
+    """The refused file as a good one: the day before's rows, dated as they should be."""
+    (refused,) = [one for one in _journal(house) if one["kind"] == "rejected"]
+    path = house.landing / refused["file_name"]
+    day = date.fromisoformat(refused["snapshot_date"])
+    eve = str(day - timedelta(days=1))
+    lines = gzip.decompress((path.parent.parent / eve / path.name).read_bytes()).decode()
+    path.write_bytes(gzip.compress(lines.replace(f"\n{eve},", f"\n{day},").encode()))
+    path.with_name(f"{path.name}.manifest.json").unlink()
 
 
 def _line_and_customer(house: House) -> tuple[dict[str, Any], dict[str, Any]]:
