@@ -2,13 +2,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test lint format lock clean
+.PHONY: demo test test-long lint format lock clean
 
 demo: .venv/installed  ## simulate two months, close them, show the invoices
 	$(BIN)/muster demo
 
 test: .venv/installed  ## every test that decides whether a change may land
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile -m "not long"
+
+test-long: .venv/installed  ## what make test leaves out, because it closes many months one after another
+	$(BIN)/pytest -n 2 --dist loadfile -m long
 
 lint: .venv/installed  ## style, types, import rules, SQL format, dbt parse without warnings
 	$(BIN)/ruff check .

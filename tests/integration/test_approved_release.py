@@ -22,6 +22,8 @@ from dagster_project.defs.invoices import RELEASE, RELEASE_STEP
 from dagster_project.lib.settings import Settings, environment_of
 from ingest.simulate import simulate
 
+pytestmark = pytest.mark.long
+
 # The two distributors that have a January in three days over its end; Cascadia's ended on the 25th.
 DISTRIBUTORS = ["alpenland", "sakura"]
 

@@ -209,6 +209,7 @@ def test_notes_and_their_runs_are_made_again_byte_for_byte(corrected: House) -> 
         assert (made["is_identical"], made["first_difference"]) == (True, None)
 
 
+@pytest.mark.long
 def test_a_period_that_is_not_recomputed_any_more_is_computed_when_asked_for(
     corrected: House, tmp_path: Path
 ) -> None:

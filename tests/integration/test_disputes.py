@@ -6,7 +6,10 @@ import shutil
 from pathlib import Path
 
 import duckdb
+import pytest
 from house import House
+
+pytestmark = pytest.mark.long
 
 
 def _published(house: House) -> list[tuple[object, ...]]:

@@ -22,6 +22,8 @@ from house import CLEAN, PLANTED, House, tree
 from recount import lines as recount_lines
 from recount import recount
 
+pytestmark = pytest.mark.long
+
 _LATE_DAY = "2026-01-20"
 
 
