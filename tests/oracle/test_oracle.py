@@ -23,6 +23,8 @@ from regressions import LEAP, REGRESSIONS, REGRESSIONS_ANY
 from rulebook import Policies
 from vendors import Vendor, in_words, made_up, to_json
 
+pytestmark = pytest.mark.long
+
 VENDORS = int(os.environ.get("ORACLE_VENDORS", "100"))
 FROM = int(os.environ.get("ORACLE_FROM", "0"))
 A_HOME = 50
