@@ -199,15 +199,12 @@ class Product:
     def found(self) -> Found:
         path = self.folder / "home/published/current.duckdb"
         with duckdb.connect(str(path), read_only=True) as conn:
-            known = conn.execute("select table_name from information_schema.tables").fetchall()
             return Found(
                 {
                     name: conn.execute(
                         f"select period, distributor_id, {columns} from {table}"
                     ).fetchall()
                     for name, (table, columns) in _TABLES.items()
-                    # Until the product writes notes there is nothing to hold against R25.
-                    if ("draft_note_customers",) in known or name not in ("pending", "unbilled")
                 }
             )
 
@@ -216,9 +213,9 @@ class Product:
         files = [file for vendor in self.vendors.values() for file in vendor.files]
         return any(file.rows is None and file.round == number for file in files)
 
-    def documents(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    def documents(self) -> Documents:
         """(vendor key, distributor) → the content of its documents in their order."""
-        documents: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        documents: Documents = defaultdict(list)
         for path in sorted((self.folder / "home/ledger").glob("*/[0-9]*.json")):
             key, _, name = path.parent.name.partition("-")
             documents[key, name].append(json.loads(path.read_text(encoding="utf-8"))["content"])
@@ -289,6 +286,8 @@ def _expected(key: str, vendor: Vendor) -> Iterable[dict[str, Any]]:
 
 
 Rows = list[tuple[Any, ...]]
+# (vendor key, distributor) → the content of its documents in their order
+Documents = dict[tuple[str, str], list[dict[str, Any]]]
 
 
 class Found:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from comparison import play
 from product import Product
@@ -67,7 +68,12 @@ def _without_row(file: File, row: Row) -> Cut:
 
 def _without(part: str, one: object) -> Cut:
     """Leave out a distributor or an expected source."""
-    return lambda v: replace(v, **{part: tuple(x for x in getattr(v, part) if x != one)})
+
+    def cut(vendor: Vendor) -> Vendor:
+        kept: dict[str, Any] = {part: tuple(x for x in getattr(vendor, part) if x != one)}
+        return replace(vendor, **kept)
+
+    return cut
 
 
 def _with_one_price(price: Price) -> Cut:
@@ -111,7 +117,7 @@ def reduced(
 ) -> Vendor:
     """The smallest vendor found that still differs in the way `wanted`, a signature."""
     for _ in range(ROUNDS):
-        tried = {}
+        tried: dict[str, tuple[Cut, Vendor]] = {}
         for at, cut in enumerate(cuts(vendor)):
             smaller = sound(cut(vendor))
             if size(smaller) < size(vendor) and len(tried) < ATTEMPTS:

@@ -349,8 +349,9 @@ class Month:
         for _, _, row in self.files.rows("usage"):
             day = date.fromisoformat(row["last_active_at"][:10])
             if self.in_window(day):
-                device = row["product_code"], row["device_id"]
-                active[device][row["customer_id"], row.get("user_id", "")].add(day)
+                active[row["product_code"], row["device_id"]][
+                    row["customer_id"], row.get("user_id", "")
+                ].add(day)
         found: defaultdict[tuple[str, str], set[Unit]] = defaultdict(set)
         for (product, device), told in active.items():
             # R8 first: the customer of the latest active date, ties to the smallest id.

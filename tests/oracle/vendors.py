@@ -122,7 +122,11 @@ def to_json(vendor: Vendor) -> str:
 
 def from_json(text: str) -> Vendor:
     plain = json.loads(text)
-    day, maybe_day = date.fromisoformat, lambda text: date.fromisoformat(text) if text else None
+    day = date.fromisoformat
+
+    def maybe_day(text: str | None) -> date | None:
+        return date.fromisoformat(text) if text else None
+
     return Vendor(
         first=day(plain["first"]),
         distributors=tuple(
