@@ -227,7 +227,6 @@ def play(product: Product, closing: bool = True) -> dict[str, list[str]]:
 
     Without `closing` everything is only loaded, and compared once after the last round.
     """
-    product.write_seeds()
     said: defaultdict[str, list[str]] = defaultdict(list)
     books = {
         (key, one.id): Books(vendor, one.id, product.policies)
@@ -236,6 +235,7 @@ def play(product: Product, closing: bool = True) -> dict[str, list[str]]:
     }
     for number, month in enumerate(product.months):
         is_last = number == PERIODS - 1
+        product.write_seeds(number)
         product.deliver(number)
         if closing:
             product.muster("close", f"{month:%Y-%m}", allowed=(0, 3))

@@ -104,9 +104,9 @@ class Product:
 
     # --- writing
 
-    def write_seeds(self) -> None:
-        seeds = self.folder / "seeds"
-        shutil.copytree(REPOSITORY / "seeds", seeds)
+    def write_seeds(self, number: int) -> None:
+        """The reference data as they stand in a round."""
+        shutil.copytree(REPOSITORY / "seeds", self.folder / "seeds", dirs_exist_ok=True)
         self._seed("policies", self._changed("policies", "policy", vars(self.policies)))
         wide = dict.fromkeys(
             ("largest_swing_percent", "smallest_swing_units", "volume_swing_percent"), 10**9
@@ -120,7 +120,9 @@ class Product:
             "distributors", [row for k, v in self.vendors.items() for row in _distributors(k, v)]
         )
         self._seed("products", [row for k, v in self.vendors.items() for row in _products(k, v)])
-        self._seed("price_bands", [row for k, v in self.vendors.items() for row in _prices(k, v)])
+        self._seed(
+            "price_bands", [row for k, v in self.vendors.items() for row in _prices(k, v, number)]
+        )
         self._seed(
             "expected_sources", [row for k, v in self.vendors.items() for row in _expected(k, v)]
         )
@@ -260,8 +262,8 @@ def _products(key: str, vendor: Vendor) -> Iterable[dict[str, Any]]:
         }
 
 
-def _prices(key: str, vendor: Vendor) -> Iterable[dict[str, Any]]:
-    for price in vendor.prices:
+def _prices(key: str, vendor: Vendor, number: int) -> Iterable[dict[str, Any]]:
+    for price in vendor.prices_in(number):
         for low, high, each in price.bands:
             yield {
                 "product_code": f"{key}-{price.product}",

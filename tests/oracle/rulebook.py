@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
@@ -727,6 +727,7 @@ def bills(
 ) -> dict[tuple[str, str], Bill]:
     """(period, distributor) → bill, for the months asked for, as known after a round."""
     files = Files(vendor, after_round, policies)
+    vendor = replace(vendor, prices=vendor.prices_in(after_round))
     return {
         (f"{month:%Y-%m}", distributor.id): Month(
             vendor, files, month, distributor, policies

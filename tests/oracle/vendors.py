@@ -41,7 +41,10 @@ class Product:
 
 @dataclass(frozen=True)
 class Price:
-    """One price version; `bands`: (smallest quantity, largest or None, price as text)."""
+    """One price version; `bands`: (smallest quantity, largest or None, price as text).
+
+    It stands in the reference data in these rounds: a price can be corrected after an issue.
+    """
 
     product: str
     currency: str
@@ -49,6 +52,7 @@ class Price:
     bands: tuple[tuple[int, int | None, str], ...]
     valid_from: date = SINCE
     valid_to: date | None = None
+    rounds: tuple[int, int] = (0, PERIODS - 1)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,9 @@ class Vendor:
     files: tuple[File, ...]
     expected: tuple[Expected, ...] = ()
     note: str = field(default="", compare=False)  # where it comes from
+
+    def prices_in(self, number: int) -> tuple[Price, ...]:
+        return tuple(p for p in self.prices if p.rounds[0] <= number <= p.rounds[1])
 
     @property
     def months(self) -> tuple[date, ...]:
@@ -146,6 +153,7 @@ def from_json(text: str) -> Vendor:
                 tuple((a, b, c) for a, b, c in one["bands"]),
                 day(one["valid_from"]),
                 maybe_day(one["valid_to"]),
+                (one["rounds"][0], one["rounds"][1]),
             )
             for one in plain["prices"]
         ),
@@ -177,7 +185,8 @@ def in_words(vendor: Vendor) -> str:
     for price in vendor.prices:
         bands = ", ".join(f"{low}-{high or ''} at {each}" for low, high, each in price.bands)
         dates = f"{price.valid_from} to {price.valid_to or ''}"
-        said.append(f"price {price.product} {price.currency} {price.model} {bands}, {dates}")
+        which = f"price {price.product} {price.currency} {price.model}"
+        said.append(f"{which} {bands}, {dates}, in rounds {price.rounds[0]} to {price.rounds[1]}")
     for one in vendor.expected:
         said.append(f"expected {one.feed}/{one.source} {one.valid_from} to {one.valid_to or ''}")
     for file in vendor.files:
@@ -301,9 +310,13 @@ class _World:
             return tuple((a, b, price()) for a, b in zip(starts, [*ends, None], strict=True))
 
         model = self.one_of("volume", "graduated")
-        if self.chance(12):
+        if self.chance(8):  # corrected in the reference data, when a month was issued with it
+            turn = self.one_of(1, 2)
+            old = Price(product, currency, model, bands(), rounds=(0, turn - 1))
+            return [old, replace(old, bands=bands(), rounds=(turn, PERIODS - 1))]
+        if self.chance(15):
             turn = self.day(self.months[0], self.end)
-            gap = self.one_of(0, 0, 0, 0, 0, 1, -1)  # days without a price, or with two
+            gap = self.one_of(0, 0, 0, 1, -1)  # days without a price, or with two
             return [
                 Price(product, currency, model, bands(), SINCE, turn - _DAY * (1 + gap)),
                 Price(product, currency, self.one_of(model, "volume"), bands(), turn, None),
@@ -344,11 +357,12 @@ class _World:
                 self.partners[name] = timeline
         self.customers: dict[str, list[tuple[date, Row | None]]] = {}
         self.transfers: list[tuple[date, Row]] = []
-        for n in range(self.number(1, 5)):
+        for n in range(self.number(1, 6)):
             self.customer(f"c{n}")
 
     def customer(self, name: str) -> None:
-        partner = self.one_of(*self.partners)
+        firsts = [p for p in self.partners if p.endswith("0")]
+        partner = self.one_of(*firsts) if self.chance(60) else self.one_of(*self.partners)
         row: Row = {
             "customer_id": name,
             "customer_name": f"Customer {name}",
@@ -439,7 +453,7 @@ class _World:
             assert row is not None
             self.licensed[name].append((day, {**row, **values}))
 
-        scenario = self.number(0, 11)
+        scenario = max(0, self.number(-3, 11))
         day = self.day()
         if scenario <= 3:
             add("monthly")
@@ -490,18 +504,19 @@ class _World:
             customer, user = self.one_of(*customers), self.one_of(*users)
             if licensed and self.chance(75):
                 customer, product = self.one_of(*licensed)
-            for _ in range(self.number(1, 6)):
-                if self.chance(12):
-                    customer = self.one_of(*customers)
-                if self.chance(35):
-                    user = self.one_of(*users)
-                day = self.day(self.first - 32 * _DAY)
-                self.used.setdefault((customer, product, f"d{n}", user), []).append(
-                    (day, self.time())
-                )
-                if self.chance(12):  # the same day, by somebody else or elsewhere
-                    key = (self.one_of(customer, *customers), product, f"d{n}", self.one_of(*users))
+            for month in (self.first - 15 * _DAY, *self.months):
+                for _ in range(self.one_of(0, 1, 1, 2)):
+                    if self.chance(8):
+                        customer = self.one_of(*customers)
+                    if self.chance(25):
+                        user = self.one_of(*users)
+                    day = self.day(month, min(month + 34 * _DAY, self.end))
+                    key = (customer, product, f"d{n}", user)
                     self.used.setdefault(key, []).append((day, self.time()))
+                    if self.chance(10):  # the same day, by somebody else or elsewhere
+                        somewhere = self.one_of(customer, customer, *customers)
+                        key = (somewhere, product, f"d{n}", self.one_of(*users))
+                        self.used.setdefault(key, []).append((day, self.time()))
 
     def firewalls(self) -> None:
         """`self.heard`: (customer, serial) → [(day, time, what it said)]; with their licences."""
@@ -645,14 +660,14 @@ class _World:
         """Deliveries of later rounds for months gone by: late, replaced and retracted files."""
         found: list[File] = []
         for late_round in range(1, PERIODS):
-            for _ in range(self.one_of(0, 1, 1, 2)):
+            for _ in range(self.one_of(0, 1, 2, 3)):
                 old = [f for f in [*files, *found] if f.round < late_round]
                 taken = {
                     (f.feed, f.day, f.source) for f in [*files, *found] if f.round >= late_round
                 }
                 gone = {(f.feed, f.day, f.source) for f in old if f.rows is None}
                 old = [f for f in old if (f.feed, f.day, f.source) not in taken | gone]
-                kind = self.number(0, 5)
+                kind = self.number(0, 7)
                 if kind <= 1:
                     day = self.day(self.first, self.months[late_round] - _DAY)
                     made = self.usage_file(day) if self.chance(70) else self.heartbeat_file(day)
@@ -663,7 +678,7 @@ class _World:
                 elif not old:
                     continue
                 else:
-                    wanted = "usage heartbeat" if kind <= 3 else "licences customers usage"
+                    wanted = "usage heartbeat" if kind <= 4 else "licences licences customers"
                     old = [f for f in old if f.feed in wanted.split()]
                     if not old:
                         continue
@@ -694,15 +709,24 @@ class _World:
             rows[at] = self.otherwise(file.feed, rows[at])
         elif file.feed == "usage":
             usable = [p.code for p in self.products if p.unit != "firewall"]
-            for _ in range(self.number(1, 3)):
+            pairs = [
+                (row["customer_id"], row["product_code"])
+                for timeline in self.licensed.values()
+                for _, row in timeline
+                if row is not None and "serial_number" not in row
+            ]
+            for _ in range(self.number(1, 4)):
                 day = self.day(file.day - 40 * _DAY, file.day)
+                customer, product = self.one_of(*self.customers), self.one_of(*usable)
+                if pairs and self.chance(85):
+                    customer, product = self.one_of(*pairs)
                 row = {
-                    "customer_id": self.one_of(*self.customers),
-                    "product_code": self.one_of(*usable),
-                    "device_id": f"e{self.number(0, 5)}",
+                    "customer_id": customer,
+                    "product_code": product,
+                    "device_id": f"e{self.number(0, 9)}",
                     "last_active_at": f"{day}T{self.time()}Z",
                 }
-                user = self.one_of("u1", "u2", "w5", "")
+                user = self.one_of("u1", "u2", "w5", "x6", "y7", "")
                 row |= {"user_id": user} if user else {}
                 rows.append(row)
         return tuple(rows)
@@ -734,7 +758,7 @@ class _World:
             days = [f.day for f in files if f.feed == feed and f.round == 0 and f.rows]
             if days and self.chance(30 if self.is_clean else 60):
                 until = self.one_of(
-                    None, None, min(max(days), cutoff_in(self.distributors[0], self.first))
+                    None, min(max(days), cutoff_in(self.distributors[0], self.first))
                 )
                 made.append(Expected(feed, "eu", self.first, until))
         return tuple(made)
