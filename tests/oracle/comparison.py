@@ -14,7 +14,7 @@ from typing import Any
 import corrections
 import rulebook
 from corrections import Bills, Books
-from product import Documents, Found, Product
+from product import Documents, Found, Home
 from rulebook import Bill
 from vendors import PERIODS
 
@@ -222,31 +222,31 @@ def _amounts(key: str, contents: Iterable[Mapping[str, Any]]) -> corrections.Amo
     return corrections.added(*parts)
 
 
-def play(product: Product, closing: bool = True) -> dict[str, list[str]]:
+def play(home: Home, closing: bool = True) -> dict[str, list[str]]:
     """Deliver round after round, close its month, compare; vendor key → differences.
 
     Without `closing` everything is only loaded, and compared once after the last round.
     """
     said: defaultdict[str, list[str]] = defaultdict(list)
     books = {
-        (key, one.id): Books(vendor, one.id, product.policies)
-        for key, vendor in product.vendors.items()
+        (key, one.id): Books(vendor, one.id, home.policies)
+        for key, vendor in home.vendors.items()
         for one in vendor.distributors
     }
-    for number, month in enumerate(product.months):
+    for number, month in enumerate(home.months):
         is_last = number == PERIODS - 1
-        product.write_seeds(number)
-        product.deliver(number)
+        home.write_seeds(number)
+        home.deliver(number)
         if closing:
-            product.muster("close", f"{month:%Y-%m}", allowed=(0, 3))
-        elif is_last or product.retracts(number + 1):
-            product.muster("load")  # a file must be taken in before it can be retracted
+            home.muster("close", f"{month:%Y-%m}", allowed=(0, 3))
+        elif is_last or home.retracts(number + 1):
+            home.muster("load")  # a file must be taken in before it can be retracted
         if not closing and not is_last:
             continue
-        found = product.found()
-        documents = product.documents()
-        for key, vendor in product.vendors.items():
-            bills = rulebook.bills(vendor, number, product.policies)
+        found = home.found()
+        documents = home.documents()
+        for key, vendor in home.vendors.items():
+            bills = rulebook.bills(vendor, number, home.policies)
             so_far = {k: b for k, b in bills.items() if k[0] <= f"{month:%Y-%m}"}
             texts = compare_drafts(found, documents, key, so_far)
             for one in vendor.distributors if closing else ():

@@ -87,7 +87,7 @@ _NAMES = frozenset(
 
 
 @dataclass
-class Product:
+class Home:
     """A home with many vendors in it. A vendor's key stands before every name of it."""
 
     folder: Path

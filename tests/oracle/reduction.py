@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from comparison import play
-from product import Product
+from product import Home
 from rulebook import Policies
 from vendors import File, Price, Row, Vendor, sound
 
@@ -108,7 +108,7 @@ def signatures(
     """Play all vendors in a new home; the kinds of each one's differences."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    said = play(Product(folder, dict(vendors), policies), closing=closing)
+    said = play(Home(folder, dict(vendors), policies), closing=closing)
     return {key: {signature(text) for text in texts} for key, texts in said.items()}
 
 

@@ -156,6 +156,20 @@ REGRESSIONS: dict[str, Vendor] = {
         told("heartbeat", day(3, 31), heard(day(3, 27)), source="eu", number=2),
         cutoffs=(25, None),
     ),
+    # R11, R14: a snapshot dated after the cut-off does not touch the period. The second source's
+    # first word, of 10 February, carried back says pa1 before 20 January, and so makes a change to
+    # pa0 on that day; in January nobody could know. January bills u1, 10.00, and nothing holds it.
+    # The product held January for a transfer without approvals.
+    "later_first_snapshot_makes_no_earlier_transfer": vendor(
+        told("partners", JANUARY, partner(), partner("pa1")),
+        told("customers", JANUARY, customer("c1")),
+        told("customers", day(1, 20), customer("c1"), customer()),
+        told("licences", JANUARY, licence()),
+        told("usage", day(1, 31), used(day(1, 31)), source="eu"),
+        told("customers", day(2, 10), customer("c1"), customer(of="pa1"), number=1),
+        told("customers", day(2, 10), customer(of="pa1"), source="crm2", number=1),
+        told("transfers", day(2, 10), approved(day(2, 10), "pa0", "pa1"), number=1),
+    ),
 }
 
 # The same of homes with device_user_attribution = any, in the leap year they are played in.

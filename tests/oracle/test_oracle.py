@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from comparison import play
-from product import Product
+from product import Home
 from reduction import reduced, signature
 from regressions import JANUARY as COMMON
 from regressions import LEAP, REGRESSIONS, REGRESSIONS_ANY
@@ -46,7 +46,7 @@ class Build:
     folder: Path
 
     def play(self) -> dict[str, list[str]]:
-        return play(Product(self.folder, dict(self.vendors), self.policies))
+        return play(Home(self.folder, dict(self.vendors), self.policies))
 
 
 def build(number: int, folder: Path) -> Build:
