@@ -162,7 +162,7 @@ def compare_run(run: _Run, found: Found) -> list[str]:
         said = [f"{run.period} is not issued: nothing holds it by the rules"]
     else:
         said = []
-    return said + _compare_left_open(run, found)
+    return said + compare_left_open(run, found)
 
 
 def _compare_issued(run: _Run, originals: Sequence[Mapping[str, Any]], is_next: bool) -> list[str]:
@@ -194,7 +194,7 @@ def _compare_notes(run: _Run) -> list[str]:
     return said
 
 
-def _compare_left_open(run: _Run, found: Found) -> list[str]:
+def compare_left_open(run: _Run, found: Found) -> list[str]:
     said = []
     for corrected in run.books.original:
         wanted = run.books.open_differences(run.bills, corrected)
@@ -222,10 +222,11 @@ def _amounts(key: str, contents: Iterable[Mapping[str, Any]]) -> corrections.Amo
     return corrections.added(*parts)
 
 
-def play(home: Home, closing: bool = True) -> dict[str, list[str]]:
+def play(home: Home, closed: int = PERIODS) -> dict[str, list[str]]:
     """Deliver round after round, close its month, compare; vendor key → differences.
 
-    Without `closing` everything is only loaded, and compared once after the last round.
+    Only the first `closed` months are closed. Later rounds are loaded together, and what is drafted
+    and pending after the last one is compared.
     """
     said: defaultdict[str, list[str]] = defaultdict(list)
     books = {
@@ -234,7 +235,7 @@ def play(home: Home, closing: bool = True) -> dict[str, list[str]]:
         for one in vendor.distributors
     }
     for number, month in enumerate(home.months):
-        is_last = number == PERIODS - 1
+        closing, is_last = number < closed, number == PERIODS - 1
         home.write_seeds(number)
         home.deliver(number)
         if closing:
@@ -249,16 +250,12 @@ def play(home: Home, closing: bool = True) -> dict[str, list[str]]:
             bills = rulebook.bills(vendor, number, home.policies)
             so_far = {k: b for k, b in bills.items() if k[0] <= f"{month:%Y-%m}"}
             texts = compare_drafts(found, documents, key, so_far)
-            for one in vendor.distributors if closing else ():
+            for one in vendor.distributors if closed else ():
                 mine = documents.get((key, one.id), [])
-                run = _Run(
-                    key,
-                    f"{month:%Y-%m}",
-                    books[key, one.id],
-                    bills,
-                    [c for c in mine if c["period"] == f"{month:%Y-%m}"],
-                )
-                texts += [f"{one.id} {text}" for text in compare_run(run, found)]
+                of_run = [c for c in mine if c["period"] == f"{month:%Y-%m}"]
+                run = _Run(key, f"{month:%Y-%m}", books[key, one.id], bills, of_run)
+                said_of_run = compare_run(run, found) if closing else compare_left_open(run, found)
+                texts += [f"{one.id} {text}" for text in said_of_run]
             if texts:
                 said[key] += [f"after round {number}: {text}" for text in texts]
     return dict(said)

@@ -103,17 +103,17 @@ def size(vendor: Vendor) -> int:
 
 
 def signatures(
-    folder: Path, vendors: Mapping[str, Vendor], policies: Policies, closing: bool
+    folder: Path, vendors: Mapping[str, Vendor], policies: Policies, closed: int
 ) -> dict[str, set[str]]:
     """Play all vendors in a new home; the kinds of each one's differences."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    said = play(Home(folder, dict(vendors), policies), closing=closing)
+    said = play(Home(folder, dict(vendors), policies), closed=closed)
     return {key: {signature(text) for text in texts} for key, texts in said.items()}
 
 
 def reduced(
-    folder: Path, vendor: Vendor, wanted: str, policies: Policies, closing: bool = False
+    folder: Path, vendor: Vendor, wanted: str, policies: Policies, closed: int = 0
 ) -> Vendor:
     """The smallest vendor found that still differs in the way `wanted`, a signature."""
     for _ in range(ROUNDS):
@@ -122,7 +122,7 @@ def reduced(
             smaller = sound(cut(vendor))
             if size(smaller) < size(vendor) and len(tried) < ATTEMPTS:
                 tried[f"x{at}"] = (cut, smaller)
-        found = signatures(folder, {k: v for k, (_, v) in tried.items()}, policies, closing)
+        found = signatures(folder, {k: v for k, (_, v) in tried.items()}, policies, closed)
         hits = [cut for key, (cut, _) in tried.items() if wanted in found.get(key, ())]
         # All that leave the difference, made together; then half of them, and so on.
         together = {}
@@ -135,7 +135,7 @@ def reduced(
             count //= 2
         if not together:
             break
-        found = signatures(folder, together, policies, closing)
+        found = signatures(folder, together, policies, closed)
         smallest = min((v for k, v in together.items() if wanted in found.get(k, ())), key=size)
         vendor = smallest
     return vendor
