@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -388,7 +389,7 @@ class _World:
             self.transfer(row, moved, day)
             row = moved
             timeline.append((day, row))
-        if self.chance(15) and timeline[-1][0] < self.end:
+        if self.chance(20) and timeline[-1][0] < self.end:
             day = self.day(max(timeline[-1][0], self.first) + _DAY)
             if day > timeline[-1][0]:
                 gone = None if self.chance(50) else {**row, "status": "closed"}
@@ -399,7 +400,7 @@ class _World:
                         timeline.append((back, row))
 
     def transfer(self, before: Row, after: Row, day: date) -> None:
-        approvals = 3 if self.is_clean else self.one_of(3, 3, 2, 0, -1)
+        approvals = 3 if self.is_clean else self.one_of(3, 2, 2, 0, -1)
         if approvals < 0:
             return
         row = {
@@ -428,32 +429,42 @@ class _World:
             for product in self.some(usable, 1, 3):
                 self.licence(customer, product.code)
 
+    def add_licence(
+        self,
+        customer: str,
+        product: str,
+        serial: str | None,
+        kind: str,
+        start: date = SINCE,
+        end: date | None = None,
+    ) -> str:
+        name = f"l{len(self.licensed)}"
+        row = {
+            "licence_id": name,
+            "customer_id": customer,
+            "product_code": product,
+            "licence_type": kind,
+            "owner": "partner",
+            "starts_on": str(start),
+        }
+        if kind == "term":
+            row["quantity"] = "3"
+        if serial:
+            row["serial_number"] = serial
+        if end:
+            row["ends_on"] = str(end)
+        self.licensed[name] = [(SINCE, row)]
+        return name
+
     def licence(self, customer: str, product: str, serial: str | None = None) -> None:
-        def add(kind: str, start: date = SINCE, end: date | None = None) -> str:
-            name = f"l{len(self.licensed)}"
-            row = {
-                "licence_id": name,
-                "customer_id": customer,
-                "product_code": product,
-                "licence_type": kind,
-                "owner": "partner",
-                "starts_on": str(start),
-            }
-            if kind == "term":
-                row["quantity"] = "3"
-            if serial:
-                row["serial_number"] = serial
-            if end:
-                row["ends_on"] = str(end)
-            self.licensed[name] = [(SINCE, row)]
-            return name
+        add = partial(self.add_licence, customer, product, serial)
 
         def change(name: str, day: date, **values: str) -> None:
             row = self.licensed[name][-1][1]
             assert row is not None
             self.licensed[name].append((day, {**row, **values}))
 
-        scenario = max(0, self.number(-3, 11))
+        scenario = max(0, self.number(-3, 12))
         day = self.day()
         if scenario <= 3:
             add("monthly")
@@ -481,7 +492,10 @@ class _World:
         elif scenario == 10:
             add("monthly", start=day, end=self.day(day))
             add(self.one_of("term", "trial"))
-        # 11: no licence at all
+        elif scenario == 11:
+            add("trial")
+            add("term")
+        # 12: no licence at all
 
     # --- what happened: activity as facts, hidden until a snapshot shows them
 
@@ -539,20 +553,23 @@ class _World:
             }
             if serial in clusters:
                 customer, said["cluster_id"], said["cluster_mode"] = clusters[serial]
-            for _ in range(self.number(1, 4)):
-                if self.chance(4):
-                    said = {**said, "operating_system": self.one_of("UTM 9", "SFOS")}
-                fact = (
-                    self.day(self.first - 32 * _DAY),
-                    self.time(),
-                    {**said, "customer_id": customer},
-                )
-                self.heard.setdefault((customer, serial), []).append(fact)
+            for month in (self.first - 15 * _DAY, *self.months):
+                for _ in range(self.one_of(0, 1, 1, 2)):
+                    if self.chance(4):
+                        said = {**said, "operating_system": self.one_of("UTM 9", "SFOS")}
+                    day = self.day(month, min(month + 34 * _DAY, self.end))
+                    fact = (day, self.time(), {**said, "customer_id": customer})
+                    self.heard.setdefault((customer, serial), []).append(fact)
             for product in (
                 self.some(products, 0, 2) if self.chance(25) else self.some(products, 1, 1)
             ):
                 if self.chance(80):
                     self.licence(customer, product, serial)
+            if len(products) > 1 and self.chance(10):  # one licence after the other
+                turn = self.day()
+                one, other = self.some(products, 2, 2)
+                self.add_licence(customer, one, serial, "monthly", end=turn - _DAY)
+                self.add_licence(customer, other, serial, "monthly", start=turn)
 
     # --- what is told: snapshots
 
@@ -630,7 +647,12 @@ class _World:
             return []
         keys = self.some(sorted(timelines), 1, 3)
         source = self.one_of("crm2", "a-crm")
-        for day in sorted({self.day(begins) for _ in range(self.number(1, 3))}):
+        turns = sorted({max(begins, d) for timeline in timelines.values() for d, _ in timeline})
+        days = {
+            self.one_of(*turns) if self.chance(40) else self.day(begins)
+            for _ in range(self.number(1, 3))
+        }
+        for day in sorted(days):
             rows = []
             for key in keys:
                 now = [row for since, row in timelines[key] if since <= day]
