@@ -13,10 +13,10 @@ from typing import Any
 
 import corrections
 import rulebook
-from corrections import Books
-from product import Found, Product
-from rulebook import Bill, Policies
-from vendors import PERIODS, Vendor
+from corrections import Bills, Books
+from product import Documents, Found, Home
+from rulebook import Bill
+from vendors import PERIODS
 
 
 def differences(
@@ -90,10 +90,9 @@ def differences(
     }
     want_shares |= {(p, r, c): (0, Decimal(0)) for p, r, c in bill.zero if (p, r) not in unsure}
     for share in sorted({*got_shares, *want_shares}):
-        want, got = want_shares.get(share), got_shares.get(share)
-        if want is not None and want[1] is None:
-            continue
-        compare(f"share {share}", want, got)
+        wanted = want_shares.get(share)
+        if wanted is None or wanted[1] is not None:
+            compare(f"share {share}", wanted, got_shares.get(share))
 
     # Holds.
     got_kinds = {kind for kind, _, _ in blocking}
@@ -106,116 +105,103 @@ def differences(
     return said
 
 
-def compare_drafts(product: Product, after_round: int, found: Found) -> dict[str, list[str]]:
-    """Vendor key → differences of every period that round's data reach."""
-    result = {}
+def compare_drafts(found: Found, documents: Documents, key: str, bills: Bills) -> list[str]:
+    """What a vendor's drafts say otherwise."""
     issued = {
-        (*who, content["period"])
-        for who, contents in product.documents().items()
+        (name, content["period"])
+        for (vendor, name), contents in documents.items()
         for content in contents
+        if vendor == key
     }
-    for key, vendor in product.vendors.items():
-        months = vendor.months[: after_round + 1]
-        expected = rulebook.bills(vendor, after_round, product.policies, months)
-        said = [
-            text
-            for (period, distributor), bill in expected.items()
-            for text in differences(
-                found, key, period, distributor, bill, (key, distributor, period) in issued
-            )
-        ]
-        if said:
-            result[key] = said
-    return result
+    return [
+        text
+        for (period, name), bill in bills.items()
+        for text in differences(found, key, period, name, bill, (name, period) in issued)
+    ]
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A month's closing for one distributor; `books` are carried from run to run."""
+    """A month's closing for one distributor. `documents` are those of the run."""
 
     key: str
-    vendor: Vendor
-    distributor: str
-    number: int
-    policies: Policies
+    period: str
     books: Books
+    bills: Bills
+    documents: Sequence[Mapping[str, Any]]
 
-    @property
-    def period(self) -> str:
-        return f"{self.vendor.months[self.number]:%Y-%m}"
+    def blocked(self) -> set[str]:
+        """What holds the run for certain: "What blocks the corrected period blocks the run." """
+        found = {kind for kind, _ in self.books.bill(self.bills, self.period).blocking}
+        for corrected in self.books.in_reach(self.period):
+            if self.books.left(self.bills, corrected):
+                bill = self.books.bill(self.bills, corrected)
+                found |= {f"{kind} in {corrected}" for kind, _ in bill.blocking}
+        return found
 
-    def bill(self) -> Bill:
-        month = self.vendor.months[self.number]
-        found = rulebook.bills(self.vendor, self.number, self.policies, [month])
-        return found[self.period, self.distributor]
+    def may_be_blocked(self) -> bool:
+        bills = [
+            self.books.bill(self.bills, period)
+            for period in (self.period, *self.books.in_reach(self.period))
+        ]
+        return any(bill.blocking or bill.may_block or bill.doubtful for bill in bills)
+
+    def is_sure(self, period: str) -> bool:
+        """Until a blocking discrepancy is decided, the rules leave a period's figures open."""
+        bill = self.books.bill(self.bills, period)
+        return not (bill.blocking or bill.doubtful)
 
 
-def compare_documents(
-    product: Product, number: int, found: Found, books: dict[tuple[str, str], Books]
-) -> dict[str, list[str]]:
+def compare_run(run: _Run, found: Found) -> list[str]:
     """What a run issued, and what it left open, against R20, R22 and R25."""
-    result: defaultdict[str, list[str]] = defaultdict(list)
-    documents = product.documents()
-    # Until the product writes notes there is nothing to hold against R25.
-    has_notes = "pending" in found.tables
-    for key, vendor in product.vendors.items():
-        for one in vendor.distributors:
-            run = _Run(key, vendor, one.id, number, product.policies, books[key, one.id])
-            of_run = [c for c in documents.get((key, one.id), []) if c["period"] == run.period]
-            texts = _compare_invoice(run, of_run)
-            if has_notes:
-                texts += _compare_notes(run, of_run) + _compare_left_open(run, found)
-            result[key] += [f"{one.id} {text}" for text in texts]
-    return {key: texts for key, texts in result.items() if texts}
+    originals = [c for c in run.documents if c["kind"] in ("invoice", "nil")]
+    is_next = run.books.periods[run.books.next_run()] == run.period
+    if originals:
+        said = _compare_issued(run, originals, is_next) + _compare_notes(run)
+    elif is_next and not run.may_be_blocked():
+        said = [f"{run.period} is not issued: nothing holds it by the rules"]
+    else:
+        said = []
+    return said + compare_left_open(run, found)
 
 
-def _compare_invoice(run: _Run, of_run: Sequence[Mapping[str, Any]]) -> list[str]:
-    bill, books, period = run.bill(), run.books, run.period
-    originals = [c for c in of_run if c["kind"] in ("invoice", "nil")]
-    before = f"{run.vendor.months[run.number - 1]:%Y-%m}"
-    is_next = run.number == 0 or before in books.original  # in order (R22)
-    if not originals:
-        is_free = is_next and not (bill.blocking or bill.may_block or bill.doubtful)
-        return [f"{period} is not issued: nothing holds it by the rules"] if is_free else []
+def _compare_issued(run: _Run, originals: Sequence[Mapping[str, Any]], is_next: bool) -> list[str]:
     said = []
-    if bill.blocking or not is_next:
-        said.append(f"{period} is issued: rules hold it for {sorted(map(str, bill.blocking))}")
-    corrections.issue(books, run.vendor, run.distributor, run.number, run.number, run.policies)
-    got = _amounts(run.key, originals)
-    if period not in books.unsure and got != books.original[period]:
-        said.append(f"{period} invoice: rules {books.original[period]}, product {got}")
+    if run.blocked() or not is_next:
+        said.append(f"{run.period} is issued: rules hold it for {sorted(run.blocked())}")
+    run.books.issue(run.bills, run.period)
+    want, got = run.books.original[run.period], _amounts(run.key, originals)
+    if run.is_sure(run.period) and got != want:
+        said.append(f"{run.period} invoice: rules {want}, product {got}")
+    run.books.original[run.period] = got  # what was issued counts from here on
     return said
 
 
-def _compare_notes(run: _Run, of_run: Sequence[Mapping[str, Any]]) -> list[str]:
+def _compare_notes(run: _Run) -> list[str]:
     said = []
     for corrected in run.books.original:
-        notes = [c for c in of_run if c["kind"] in ("credit_note", "debit_note")]
+        notes = [c for c in run.documents if c["kind"] in ("credit_note", "debit_note")]
         notes = [c for c in notes if c["corrects"]["period"] == corrected]
         got = _amounts(run.key, notes)
         want = run.books.notes.get((run.period, corrected), {})
-        if corrected not in run.books.unsure and got != want:
+        if run.is_sure(corrected) and got != want:
             said.append(f"{run.period} note on {corrected}: rules {want}, product {got}")
         for note in notes:
             total = sum(Decimal(line["amount"]) for line in note["lines"])
             if total and (total > 0) != (note["kind"] == "debit_note"):
                 said.append(f"{run.period} {note['kind']} on {corrected} over {total}")
-        if corrected in run.books.unsure and got:  # what was issued counts from here on
-            run.books.notes[run.period, corrected] = got
+        run.books.notes[run.period, corrected] = got
     return said
 
 
-def _compare_left_open(run: _Run, found: Found) -> list[str]:
+def compare_left_open(run: _Run, found: Found) -> list[str]:
     said = []
-    pending, unbilled = corrections.open_differences(
-        run.books, run.vendor, run.distributor, run.number, run.policies
-    )
-    for what, wanted in (("pending", pending), ("unbilled", unbilled)):
-        for corrected in run.books.original:
-            rows = found.tables[what][run.key, corrected, run.distributor]
+    for corrected in run.books.original:
+        wanted = run.books.open_differences(run.bills, corrected)
+        for what, want in zip(("pending", "unbilled"), wanted, strict=True):
+            rows = found.tables[what][run.key, corrected, run.books.distributor]
             got = corrections.added(*({tuple(k): (n, money)} for *k, n, money in rows))
-            want = wanted.get(corrected, {})
-            if corrected not in run.books.unsure and got != want:
+            if run.is_sure(corrected) and got != want:
                 said.append(f"{what} of {corrected}: rules {want}, product {got}")
     return said
 
@@ -236,29 +222,40 @@ def _amounts(key: str, contents: Iterable[Mapping[str, Any]]) -> corrections.Amo
     return corrections.added(*parts)
 
 
-def play(
-    product: Product, last_round: int = PERIODS - 1, closing: bool = True
-) -> dict[str, list[str]]:
+def play(home: Home, closed: int = PERIODS) -> dict[str, list[str]]:
     """Deliver round after round, close its month, compare; vendor key → differences.
 
-    Without `closing` everything is only loaded, and compared once after the last round.
+    Only the first `closed` months are closed. Later rounds are loaded together, and what is drafted
+    and pending after the last one is compared.
     """
-    product.write_seeds()
     said: defaultdict[str, list[str]] = defaultdict(list)
-    books: defaultdict[tuple[str, str], Books] = defaultdict(Books)
-    for number in range(last_round + 1):
-        product.deliver(number)
+    books = {
+        (key, one.id): Books(vendor, one.id, home.policies)
+        for key, vendor in home.vendors.items()
+        for one in vendor.distributors
+    }
+    for number, month in enumerate(home.months):
+        closing, is_last = number < closed, number == PERIODS - 1
+        home.write_seeds(number)
+        home.deliver(number)
         if closing:
-            product.muster("close", f"{product.months[number]:%Y-%m}", allowed=(0, 3))
-        elif number == last_round or product.retracts(number + 1):
-            product.muster("load")  # a file must be taken in before it can be retracted
-        if not closing and number < last_round:
+            home.muster("close", f"{month:%Y-%m}", allowed=(0, 3))
+        elif is_last or home.retracts(number + 1):
+            home.muster("load")  # a file must be taken in before it can be retracted
+        if not closing and not is_last:
             continue
-        found = product.found()
-        results = [compare_drafts(product, number, found)]
-        if closing:
-            results.append(compare_documents(product, number, found, books))
-        for result in results:
-            for key, texts in result.items():
+        found = home.found()
+        documents = home.documents()
+        for key, vendor in home.vendors.items():
+            bills = rulebook.bills(vendor, number, home.policies)
+            so_far = {k: b for k, b in bills.items() if k[0] <= f"{month:%Y-%m}"}
+            texts = compare_drafts(found, documents, key, so_far)
+            for one in vendor.distributors if closed else ():
+                mine = documents.get((key, one.id), [])
+                of_run = [c for c in mine if c["period"] == f"{month:%Y-%m}"]
+                run = _Run(key, f"{month:%Y-%m}", books[key, one.id], bills, of_run)
+                said_of_run = compare_run(run, found) if closing else compare_left_open(run, found)
+                texts += [f"{one.id} {text}" for text in said_of_run]
+            if texts:
                 said[key] += [f"after round {number}: {text}" for text in texts]
     return dict(said)

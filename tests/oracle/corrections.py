@@ -10,22 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-import rulebook
 from rulebook import Bill, Policies
 from vendors import Vendor
 
+Bills = Mapping[tuple[str, str], Bill]  # by period and distributor
 # (currency, partner, product, customer) → (units, money)
 Amounts = dict[tuple[str, str, str, str], tuple[int, Decimal]]
-
-
-def amounts(bill: Bill, currency: str) -> Amounts:
-    """A bill customer by customer; what is zero is nothing."""
-    return {
-        (currency, partner, product, customer): (quantity, amount)
-        for (partner, product), line in bill.lines.items()
-        for customer, (quantity, amount) in line.shares.items()
-        if amount is not None
-    }
 
 
 def difference(now: Mapping, before: Mapping) -> Amounts:  # type: ignore[type-arg]
@@ -50,66 +40,55 @@ def added(*parts: Mapping) -> Amounts:  # type: ignore[type-arg]
 
 @dataclass
 class Books:
-    """What was issued to one distributor: (period) → original, and the notes of each run.
+    """What was issued to one distributor: period → invoice, (run, corrected period) → note."""
 
-    notes   (run, corrected period) → amounts
-    unsure  corrected periods the rules leave open, as something blocks them now
-    """
-
+    vendor: Vendor
+    distributor: str
+    policies: Policies
     original: dict[str, Amounts] = field(default_factory=dict)
     notes: dict[tuple[str, str], Amounts] = field(default_factory=dict)
-    unsure: set[str] = field(default_factory=set)
 
-    def stated(self, period: str) -> Amounts:
-        return added(self.original[period], *(n for (_, p), n in self.notes.items() if p == period))
+    @property
+    def periods(self) -> list[str]:
+        return [f"{month:%Y-%m}" for month in self.vendor.months]
 
+    def bill(self, bills: Bills, period: str) -> Bill:
+        return bills[period, self.distributor]
 
-def issue(
-    books: Books,
-    vendor: Vendor,
-    distributor_id: str,
-    run: int,
-    after_round: int,
-    policies: Policies,
-) -> None:
-    """Close a month for a distributor that nothing holds: its invoice and its notes."""
-    period = f"{vendor.months[run]:%Y-%m}"
-    now = recomputed(vendor, distributor_id, after_round, policies, books)
-    books.original[period] = now[period]
-    for earlier in range(max(0, run - policies.correction_periods), run):
-        corrected = f"{vendor.months[earlier]:%Y-%m}"
-        if corrected in books.original:
-            note = difference(now[corrected], books.stated(corrected))
-            if note:
-                books.notes[period, corrected] = note
+    def amounts(self, bills: Bills, period: str) -> Amounts:
+        """A bill customer by customer; what is zero is nothing."""
+        currency = {d.id: d.currency for d in self.vendor.distributors}[self.distributor]
+        return {
+            (currency, partner, product, customer): (quantity, amount)
+            for (partner, product), line in self.bill(bills, period).lines.items()
+            for customer, (quantity, amount) in line.shares.items()
+            if amount is not None
+        }
 
+    def left(self, bills: Bills, period: str) -> Amounts:
+        """Recomputation less the original and all notes so far."""
+        notes = [note for (_, corrected), note in self.notes.items() if corrected == period]
+        return difference(self.amounts(bills, period), added(self.original[period], *notes))
 
-def recomputed(
-    vendor: Vendor, distributor_id: str, after_round: int, policies: Policies, books: Books
-) -> dict[str, Amounts]:
-    """Every period as known after a round; those that something blocks now are noted as unsure."""
-    currency = {d.id: d.currency for d in vendor.distributors}[distributor_id]
-    found = {}
-    for (period, distributor), bill in rulebook.bills(vendor, after_round, policies).items():
-        if distributor == distributor_id:
-            found[period] = amounts(bill, currency)
-            if bill.blocking or bill.may_block or bill.doubtful:
-                books.unsure.add(period)
-    return found
+    def in_reach(self, run: str) -> list[str]:
+        """The issued periods that a run may correct."""
+        at = self.periods.index(run)
+        reach = self.periods[max(0, at - self.policies.correction_periods) : at]
+        return [period for period in reach if period in self.original]
 
+    def next_run(self) -> int:
+        """The number of the month that is issued next; periods are issued in order (R22)."""
+        return len(self.original)
 
-def open_differences(
-    books: Books, vendor: Vendor, distributor_id: str, after_round: int, policies: Policies
-) -> tuple[dict[str, Amounts], dict[str, Amounts]]:
-    """(pending for the next run, older than the policy corrects) by corrected period."""
-    now = recomputed(vendor, distributor_id, after_round, policies, books)
-    pending: dict[str, Amounts] = {}
-    unbilled: dict[str, Amounts] = {}
-    periods = [f"{month:%Y-%m}" for month in vendor.months]
-    next_run = 1 + max((periods.index(p) for p in books.original), default=-1)
-    for period in books.original:
-        rest = difference(now[period], books.stated(period))
-        if rest:
-            reach = periods.index(period) >= next_run - policies.correction_periods
-            (pending if reach else unbilled)[period] = rest
-    return pending, unbilled
+    def issue(self, bills: Bills, run: str) -> None:
+        """Issue a month that nothing holds: its invoice, and notes on the periods in reach."""
+        for corrected in self.in_reach(run):
+            if note := self.left(bills, corrected):
+                self.notes[run, corrected] = note
+        self.original[run] = self.amounts(bills, run)
+
+    def open_differences(self, bills: Bills, period: str) -> tuple[Amounts, Amounts]:
+        """(pending for the next run, older than the policy corrects) of an issued period."""
+        left = self.left(bills, period)
+        age = self.next_run() - self.periods.index(period)
+        return (left, {}) if age <= self.policies.correction_periods else ({}, left)

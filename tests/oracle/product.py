@@ -87,7 +87,7 @@ _NAMES = frozenset(
 
 
 @dataclass
-class Product:
+class Home:
     """A home with many vendors in it. A vendor's key stands before every name of it."""
 
     folder: Path
@@ -104,9 +104,9 @@ class Product:
 
     # --- writing
 
-    def write_seeds(self) -> None:
-        seeds = self.folder / "seeds"
-        shutil.copytree(REPOSITORY / "seeds", seeds)
+    def write_seeds(self, number: int) -> None:
+        """The reference data as they stand in a round."""
+        shutil.copytree(REPOSITORY / "seeds", self.folder / "seeds", dirs_exist_ok=True)
         self._seed("policies", self._changed("policies", "policy", vars(self.policies)))
         wide = dict.fromkeys(
             ("largest_swing_percent", "smallest_swing_units", "volume_swing_percent"), 10**9
@@ -120,7 +120,9 @@ class Product:
             "distributors", [row for k, v in self.vendors.items() for row in _distributors(k, v)]
         )
         self._seed("products", [row for k, v in self.vendors.items() for row in _products(k, v)])
-        self._seed("price_bands", [row for k, v in self.vendors.items() for row in _prices(k, v)])
+        self._seed(
+            "price_bands", [row for k, v in self.vendors.items() for row in _prices(k, v, number)]
+        )
         self._seed(
             "expected_sources", [row for k, v in self.vendors.items() for row in _expected(k, v)]
         )
@@ -199,15 +201,12 @@ class Product:
     def found(self) -> Found:
         path = self.folder / "home/published/current.duckdb"
         with duckdb.connect(str(path), read_only=True) as conn:
-            known = conn.execute("select table_name from information_schema.tables").fetchall()
             return Found(
                 {
                     name: conn.execute(
                         f"select period, distributor_id, {columns} from {table}"
                     ).fetchall()
                     for name, (table, columns) in _TABLES.items()
-                    # Until the product writes notes there is nothing to hold against R25.
-                    if ("draft_note_customers",) in known or name not in ("pending", "unbilled")
                 }
             )
 
@@ -216,9 +215,9 @@ class Product:
         files = [file for vendor in self.vendors.values() for file in vendor.files]
         return any(file.rows is None and file.round == number for file in files)
 
-    def documents(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    def documents(self) -> Documents:
         """(vendor key, distributor) → the content of its documents in their order."""
-        documents: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        documents: Documents = defaultdict(list)
         for path in sorted((self.folder / "home/ledger").glob("*/[0-9]*.json")):
             key, _, name = path.parent.name.partition("-")
             documents[key, name].append(json.loads(path.read_text(encoding="utf-8"))["content"])
@@ -263,8 +262,8 @@ def _products(key: str, vendor: Vendor) -> Iterable[dict[str, Any]]:
         }
 
 
-def _prices(key: str, vendor: Vendor) -> Iterable[dict[str, Any]]:
-    for price in vendor.prices:
+def _prices(key: str, vendor: Vendor, number: int) -> Iterable[dict[str, Any]]:
+    for price in vendor.prices_in(number):
         for low, high, each in price.bands:
             yield {
                 "product_code": f"{key}-{price.product}",
@@ -289,6 +288,8 @@ def _expected(key: str, vendor: Vendor) -> Iterable[dict[str, Any]]:
 
 
 Rows = list[tuple[Any, ...]]
+# (vendor key, distributor) → the content of its documents in their order
+Documents = dict[tuple[str, str], list[dict[str, Any]]]
 
 
 class Found:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from comparison import play
-from product import Product
+from product import Home
 from rulebook import Policies
 from vendors import File, Price, Row, Vendor, sound
 
@@ -67,7 +68,12 @@ def _without_row(file: File, row: Row) -> Cut:
 
 def _without(part: str, one: object) -> Cut:
     """Leave out a distributor or an expected source."""
-    return lambda v: replace(v, **{part: tuple(x for x in getattr(v, part) if x != one)})
+
+    def cut(vendor: Vendor) -> Vendor:
+        kept: dict[str, Any] = {part: tuple(x for x in getattr(vendor, part) if x != one)}
+        return replace(vendor, **kept)
+
+    return cut
 
 
 def _with_one_price(price: Price) -> Cut:
@@ -97,26 +103,26 @@ def size(vendor: Vendor) -> int:
 
 
 def signatures(
-    folder: Path, vendors: Mapping[str, Vendor], policies: Policies, closing: bool
+    folder: Path, vendors: Mapping[str, Vendor], policies: Policies, closed: int
 ) -> dict[str, set[str]]:
     """Play all vendors in a new home; the kinds of each one's differences."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    said = play(Product(folder, dict(vendors), policies), closing=closing)
+    said = play(Home(folder, dict(vendors), policies), closed=closed)
     return {key: {signature(text) for text in texts} for key, texts in said.items()}
 
 
 def reduced(
-    folder: Path, vendor: Vendor, wanted: str, policies: Policies, closing: bool = False
+    folder: Path, vendor: Vendor, wanted: str, policies: Policies, closed: int = 0
 ) -> Vendor:
     """The smallest vendor found that still differs in the way `wanted`, a signature."""
     for _ in range(ROUNDS):
-        tried = {}
+        tried: dict[str, tuple[Cut, Vendor]] = {}
         for at, cut in enumerate(cuts(vendor)):
             smaller = sound(cut(vendor))
             if size(smaller) < size(vendor) and len(tried) < ATTEMPTS:
                 tried[f"x{at}"] = (cut, smaller)
-        found = signatures(folder, {k: v for k, (_, v) in tried.items()}, policies, closing)
+        found = signatures(folder, {k: v for k, (_, v) in tried.items()}, policies, closed)
         hits = [cut for key, (cut, _) in tried.items() if wanted in found.get(key, ())]
         # All that leave the difference, made together; then half of them, and so on.
         together = {}
@@ -129,7 +135,7 @@ def reduced(
             count //= 2
         if not together:
             break
-        found = signatures(folder, together, policies, closing)
+        found = signatures(folder, together, policies, closed)
         smallest = min((v for k, v in together.items() if wanted in found.get(k, ())), key=size)
         vendor = smallest
     return vendor

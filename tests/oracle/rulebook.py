@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
@@ -349,8 +349,9 @@ class Month:
         for _, _, row in self.files.rows("usage"):
             day = date.fromisoformat(row["last_active_at"][:10])
             if self.in_window(day):
-                device = row["product_code"], row["device_id"]
-                active[device][row["customer_id"], row.get("user_id", "")].add(day)
+                active[row["product_code"], row["device_id"]][
+                    row["customer_id"], row.get("user_id", "")
+                ].add(day)
         found: defaultdict[tuple[str, str], set[Unit]] = defaultdict(set)
         for (product, device), told in active.items():
             # R8 first: the customer of the latest active date, ties to the smallest id.
@@ -726,6 +727,7 @@ def bills(
 ) -> dict[tuple[str, str], Bill]:
     """(period, distributor) → bill, for the months asked for, as known after a round."""
     files = Files(vendor, after_round, policies)
+    vendor = replace(vendor, prices=vendor.prices_in(after_round))
     return {
         (f"{month:%Y-%m}", distributor.id): Month(
             vendor, files, month, distributor, policies

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -41,7 +42,10 @@ class Product:
 
 @dataclass(frozen=True)
 class Price:
-    """One price version; `bands`: (smallest quantity, largest or None, price as text)."""
+    """One price version; `bands`: (smallest quantity, largest or None, price as text).
+
+    It stands in the reference data in these rounds: a price can be corrected after an issue.
+    """
 
     product: str
     currency: str
@@ -49,6 +53,7 @@ class Price:
     bands: tuple[tuple[int, int | None, str], ...]
     valid_from: date = SINCE
     valid_to: date | None = None
+    rounds: tuple[int, int] = (0, PERIODS - 1)
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,9 @@ class Vendor:
     files: tuple[File, ...]
     expected: tuple[Expected, ...] = ()
     note: str = field(default="", compare=False)  # where it comes from
+
+    def prices_in(self, number: int) -> tuple[Price, ...]:
+        return tuple(p for p in self.prices if p.rounds[0] <= number <= p.rounds[1])
 
     @property
     def months(self) -> tuple[date, ...]:
@@ -122,7 +130,11 @@ def to_json(vendor: Vendor) -> str:
 
 def from_json(text: str) -> Vendor:
     plain = json.loads(text)
-    day, maybe_day = date.fromisoformat, lambda text: date.fromisoformat(text) if text else None
+    day = date.fromisoformat
+
+    def maybe_day(text: str | None) -> date | None:
+        return date.fromisoformat(text) if text else None
+
     return Vendor(
         first=day(plain["first"]),
         distributors=tuple(
@@ -142,6 +154,7 @@ def from_json(text: str) -> Vendor:
                 tuple((a, b, c) for a, b, c in one["bands"]),
                 day(one["valid_from"]),
                 maybe_day(one["valid_to"]),
+                (one["rounds"][0], one["rounds"][1]),
             )
             for one in plain["prices"]
         ),
@@ -173,7 +186,8 @@ def in_words(vendor: Vendor) -> str:
     for price in vendor.prices:
         bands = ", ".join(f"{low}-{high or ''} at {each}" for low, high, each in price.bands)
         dates = f"{price.valid_from} to {price.valid_to or ''}"
-        said.append(f"price {price.product} {price.currency} {price.model} {bands}, {dates}")
+        which = f"price {price.product} {price.currency} {price.model}"
+        said.append(f"{which} {bands}, {dates}, in rounds {price.rounds[0]} to {price.rounds[1]}")
     for one in vendor.expected:
         said.append(f"expected {one.feed}/{one.source} {one.valid_from} to {one.valid_to or ''}")
     for file in vendor.files:
@@ -297,9 +311,13 @@ class _World:
             return tuple((a, b, price()) for a, b in zip(starts, [*ends, None], strict=True))
 
         model = self.one_of("volume", "graduated")
-        if self.chance(12):
+        if self.chance(8):  # corrected in the reference data, when a month was issued with it
+            turn = self.one_of(1, 2)
+            old = Price(product, currency, model, bands(), rounds=(0, turn - 1))
+            return [old, replace(old, bands=bands(), rounds=(turn, PERIODS - 1))]
+        if self.chance(15):
             turn = self.day(self.months[0], self.end)
-            gap = self.one_of(0, 0, 0, 0, 0, 1, -1)  # days without a price, or with two
+            gap = self.one_of(0, 0, 0, 1, -1)  # days without a price, or with two
             return [
                 Price(product, currency, model, bands(), SINCE, turn - _DAY * (1 + gap)),
                 Price(product, currency, self.one_of(model, "volume"), bands(), turn, None),
@@ -340,11 +358,12 @@ class _World:
                 self.partners[name] = timeline
         self.customers: dict[str, list[tuple[date, Row | None]]] = {}
         self.transfers: list[tuple[date, Row]] = []
-        for n in range(self.number(1, 5)):
+        for n in range(self.number(1, 6)):
             self.customer(f"c{n}")
 
     def customer(self, name: str) -> None:
-        partner = self.one_of(*self.partners)
+        firsts = [p for p in self.partners if p.endswith("0")]
+        partner = self.one_of(*firsts) if self.chance(60) else self.one_of(*self.partners)
         row: Row = {
             "customer_id": name,
             "customer_name": f"Customer {name}",
@@ -370,7 +389,7 @@ class _World:
             self.transfer(row, moved, day)
             row = moved
             timeline.append((day, row))
-        if self.chance(15) and timeline[-1][0] < self.end:
+        if self.chance(20) and timeline[-1][0] < self.end:
             day = self.day(max(timeline[-1][0], self.first) + _DAY)
             if day > timeline[-1][0]:
                 gone = None if self.chance(50) else {**row, "status": "closed"}
@@ -381,7 +400,7 @@ class _World:
                         timeline.append((back, row))
 
     def transfer(self, before: Row, after: Row, day: date) -> None:
-        approvals = 3 if self.is_clean else self.one_of(3, 3, 2, 0, -1)
+        approvals = 3 if self.is_clean else self.one_of(3, 2, 2, 0, -1)
         if approvals < 0:
             return
         row = {
@@ -410,32 +429,42 @@ class _World:
             for product in self.some(usable, 1, 3):
                 self.licence(customer, product.code)
 
+    def add_licence(
+        self,
+        customer: str,
+        product: str,
+        serial: str | None,
+        kind: str,
+        start: date = SINCE,
+        end: date | None = None,
+    ) -> str:
+        name = f"l{len(self.licensed)}"
+        row = {
+            "licence_id": name,
+            "customer_id": customer,
+            "product_code": product,
+            "licence_type": kind,
+            "owner": "partner",
+            "starts_on": str(start),
+        }
+        if kind == "term":
+            row["quantity"] = "3"
+        if serial:
+            row["serial_number"] = serial
+        if end:
+            row["ends_on"] = str(end)
+        self.licensed[name] = [(SINCE, row)]
+        return name
+
     def licence(self, customer: str, product: str, serial: str | None = None) -> None:
-        def add(kind: str, start: date = SINCE, end: date | None = None) -> str:
-            name = f"l{len(self.licensed)}"
-            row = {
-                "licence_id": name,
-                "customer_id": customer,
-                "product_code": product,
-                "licence_type": kind,
-                "owner": "partner",
-                "starts_on": str(start),
-            }
-            if kind == "term":
-                row["quantity"] = "3"
-            if serial:
-                row["serial_number"] = serial
-            if end:
-                row["ends_on"] = str(end)
-            self.licensed[name] = [(SINCE, row)]
-            return name
+        add = partial(self.add_licence, customer, product, serial)
 
         def change(name: str, day: date, **values: str) -> None:
             row = self.licensed[name][-1][1]
             assert row is not None
             self.licensed[name].append((day, {**row, **values}))
 
-        scenario = self.number(0, 11)
+        scenario = max(0, self.number(-3, 12))
         day = self.day()
         if scenario <= 3:
             add("monthly")
@@ -463,7 +492,10 @@ class _World:
         elif scenario == 10:
             add("monthly", start=day, end=self.day(day))
             add(self.one_of("term", "trial"))
-        # 11: no licence at all
+        elif scenario == 11:
+            add("trial")
+            add("term")
+        # 12: no licence at all
 
     # --- what happened: activity as facts, hidden until a snapshot shows them
 
@@ -486,18 +518,19 @@ class _World:
             customer, user = self.one_of(*customers), self.one_of(*users)
             if licensed and self.chance(75):
                 customer, product = self.one_of(*licensed)
-            for _ in range(self.number(1, 6)):
-                if self.chance(12):
-                    customer = self.one_of(*customers)
-                if self.chance(35):
-                    user = self.one_of(*users)
-                day = self.day(self.first - 32 * _DAY)
-                self.used.setdefault((customer, product, f"d{n}", user), []).append(
-                    (day, self.time())
-                )
-                if self.chance(12):  # the same day, by somebody else or elsewhere
-                    key = (self.one_of(customer, *customers), product, f"d{n}", self.one_of(*users))
+            for month in (self.first - 15 * _DAY, *self.months):
+                for _ in range(self.one_of(0, 1, 1, 2)):
+                    if self.chance(8):
+                        customer = self.one_of(*customers)
+                    if self.chance(25):
+                        user = self.one_of(*users)
+                    day = self.day(month, min(month + 34 * _DAY, self.end))
+                    key = (customer, product, f"d{n}", user)
                     self.used.setdefault(key, []).append((day, self.time()))
+                    if self.chance(10):  # the same day, by somebody else or elsewhere
+                        somewhere = self.one_of(customer, customer, *customers)
+                        key = (somewhere, product, f"d{n}", self.one_of(*users))
+                        self.used.setdefault(key, []).append((day, self.time()))
 
     def firewalls(self) -> None:
         """`self.heard`: (customer, serial) → [(day, time, what it said)]; with their licences."""
@@ -520,20 +553,23 @@ class _World:
             }
             if serial in clusters:
                 customer, said["cluster_id"], said["cluster_mode"] = clusters[serial]
-            for _ in range(self.number(1, 4)):
-                if self.chance(4):
-                    said = {**said, "operating_system": self.one_of("UTM 9", "SFOS")}
-                fact = (
-                    self.day(self.first - 32 * _DAY),
-                    self.time(),
-                    {**said, "customer_id": customer},
-                )
-                self.heard.setdefault((customer, serial), []).append(fact)
+            for month in (self.first - 15 * _DAY, *self.months):
+                for _ in range(self.one_of(0, 1, 1, 2)):
+                    if self.chance(4):
+                        said = {**said, "operating_system": self.one_of("UTM 9", "SFOS")}
+                    day = self.day(month, min(month + 34 * _DAY, self.end))
+                    fact = (day, self.time(), {**said, "customer_id": customer})
+                    self.heard.setdefault((customer, serial), []).append(fact)
             for product in (
                 self.some(products, 0, 2) if self.chance(25) else self.some(products, 1, 1)
             ):
                 if self.chance(80):
                     self.licence(customer, product, serial)
+            if len(products) > 1 and self.chance(10):  # one licence after the other
+                turn = self.day()
+                one, other = self.some(products, 2, 2)
+                self.add_licence(customer, one, serial, "monthly", end=turn - _DAY)
+                self.add_licence(customer, other, serial, "monthly", start=turn)
 
     # --- what is told: snapshots
 
@@ -611,7 +647,12 @@ class _World:
             return []
         keys = self.some(sorted(timelines), 1, 3)
         source = self.one_of("crm2", "a-crm")
-        for day in sorted({self.day(begins) for _ in range(self.number(1, 3))}):
+        turns = sorted({max(begins, d) for timeline in timelines.values() for d, _ in timeline})
+        days = {
+            self.one_of(*turns) if self.chance(40) else self.day(begins)
+            for _ in range(self.number(1, 3))
+        }
+        for day in sorted(days):
             rows = []
             for key in keys:
                 now = [row for since, row in timelines[key] if since <= day]
@@ -641,14 +682,14 @@ class _World:
         """Deliveries of later rounds for months gone by: late, replaced and retracted files."""
         found: list[File] = []
         for late_round in range(1, PERIODS):
-            for _ in range(self.one_of(0, 1, 1, 2)):
+            for _ in range(self.one_of(0, 1, 2, 3)):
                 old = [f for f in [*files, *found] if f.round < late_round]
                 taken = {
                     (f.feed, f.day, f.source) for f in [*files, *found] if f.round >= late_round
                 }
                 gone = {(f.feed, f.day, f.source) for f in old if f.rows is None}
                 old = [f for f in old if (f.feed, f.day, f.source) not in taken | gone]
-                kind = self.number(0, 5)
+                kind = self.number(0, 7)
                 if kind <= 1:
                     day = self.day(self.first, self.months[late_round] - _DAY)
                     made = self.usage_file(day) if self.chance(70) else self.heartbeat_file(day)
@@ -659,7 +700,7 @@ class _World:
                 elif not old:
                     continue
                 else:
-                    wanted = "usage heartbeat" if kind <= 3 else "licences customers usage"
+                    wanted = "usage heartbeat" if kind <= 4 else "licences licences customers"
                     old = [f for f in old if f.feed in wanted.split()]
                     if not old:
                         continue
@@ -690,15 +731,24 @@ class _World:
             rows[at] = self.otherwise(file.feed, rows[at])
         elif file.feed == "usage":
             usable = [p.code for p in self.products if p.unit != "firewall"]
-            for _ in range(self.number(1, 3)):
+            pairs = [
+                (row["customer_id"], row["product_code"])
+                for timeline in self.licensed.values()
+                for _, row in timeline
+                if row is not None and "serial_number" not in row
+            ]
+            for _ in range(self.number(1, 4)):
                 day = self.day(file.day - 40 * _DAY, file.day)
+                customer, product = self.one_of(*self.customers), self.one_of(*usable)
+                if pairs and self.chance(85):
+                    customer, product = self.one_of(*pairs)
                 row = {
-                    "customer_id": self.one_of(*self.customers),
-                    "product_code": self.one_of(*usable),
-                    "device_id": f"e{self.number(0, 5)}",
+                    "customer_id": customer,
+                    "product_code": product,
+                    "device_id": f"e{self.number(0, 9)}",
                     "last_active_at": f"{day}T{self.time()}Z",
                 }
-                user = self.one_of("u1", "u2", "w5", "")
+                user = self.one_of("u1", "u2", "w5", "x6", "y7", "")
                 row |= {"user_id": user} if user else {}
                 rows.append(row)
         return tuple(rows)
@@ -730,7 +780,7 @@ class _World:
             days = [f.day for f in files if f.feed == feed and f.round == 0 and f.rows]
             if days and self.chance(30 if self.is_clean else 60):
                 until = self.one_of(
-                    None, None, min(max(days), cutoff_in(self.distributors[0], self.first))
+                    None, min(max(days), cutoff_in(self.distributors[0], self.first))
                 )
                 made.append(Expected(feed, "eu", self.first, until))
         return tuple(made)
