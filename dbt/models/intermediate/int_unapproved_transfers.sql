@@ -2,8 +2,9 @@
     Partner changes that a drafted period rests on without all three approvals (R14). Until they are
     approved or waived they hold both partners' distributors; excluded by waiver, the customer stays
     with the old partner. A change counts for a period when it lies before the later cut-off of the
-    two distributors concerned. Of several, the first since the last approved one is the case:
-    whoever the customer came to through it was never entitled to pass it on.
+    two distributors concerned and the snapshots up to that day make it (R11). Of several, the first
+    since the last approved one is the case: whoever the customer came to through it was never
+    entitled to pass it on.
 #}
 with
     changes as (select * from {{ ref("int_partner_changes") }}),
@@ -40,7 +41,10 @@ with
             changes.approved_from is not null and changes.approved_from <= decided.decided_on as is_approved
         from decided
         inner join changes on decided.customer_id = changes.customer_id and decided.changed_on = changes.changed_on
-        where changes.changed_on <= decided.decided_on
+        where
+            changes.changed_on <= decided.decided_on
+            and changes.known_from <= decided.decided_on
+            and (changes.known_until is null or changes.known_until > decided.decided_on)
     ),
 
     since_last_approved as (
