@@ -133,9 +133,11 @@ class Registry:
             before = [d for d in dates if d <= day]
             chosen = before[-1] if before else dates[0]
             for row in self._files.slots[feed, chosen, source]:
-                # A first snapshot carried back never overrides one that is of those days; the
-                # later snapshot goes before the earlier, the smaller source name before others.
-                offers.append((bool(before), chosen, (*(-ord(c) for c in source), 1), row))
+                # A first snapshot carried back never overrides one that is of those days, and of
+                # two carried back the earlier holds; else the later snapshot goes before the
+                # earlier. Last, the smaller source name before others.
+                nearness = chosen.toordinal() if before else -chosen.toordinal()
+                offers.append((bool(before), nearness, (*(-ord(c) for c in source), 1), row))
         found: dict[tuple[str | None, ...], Row] = {}
         for _, _, _, row in sorted(offers, key=lambda offer: offer[:3]):
             found[tuple(row.get(name) for name in KEYS[feed])] = row
@@ -289,6 +291,8 @@ class Month:
             return None, None, self.cutoff
         read_on = min(known)
         partner = self.registry.partner_on(customer, read_on)
+        if read_on < self.cutoff and Registry(self.files, read_on).partner_on(customer, read_on) is None:
+            return None, None, self.cutoff  # R11: nobody knew it by the day that decides
         return self.registry.distributor_of(partner, read_on), partner, read_on
 
     @cached_property
