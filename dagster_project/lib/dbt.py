@@ -141,6 +141,7 @@ def invoke(
 ) -> list[NodeResult]:
     """One dbt command in this process, always with absolute paths and without telemetry."""
     # Imported here: 1.2 s that a person asking for help need not wait for.
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     def report(event: Any) -> None:  # a generated message class without types
@@ -153,12 +154,19 @@ def invoke(
         *("--target-path", str(settings.dbt_target)),
         *("--log-path", str(settings.dbt_logs)),
         *("--log-level", "none"),
+        *("--log-level-file", "info"),
         "--no-send-anonymous-usage-stats",
         "--no-version-check",
         "--no-use-colors",
     ]
-    with environment_of(settings):
-        answer = dbtRunner(callbacks=[report]).invoke([*arguments, *flags])
+    if arguments[0] != "parse":  # results come back as objects; nothing reads them from a file
+        flags.append("--no-write-json")
+    try:
+        with environment_of(settings):
+            answer = dbtRunner(callbacks=[report]).invoke([*arguments, *flags])
+    finally:
+        # The profile keeps the connection for the whole command; the next writer needs the file.
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     results = getattr(answer.result, "results", None)
     if results is None:
         if answer.exception is not None:

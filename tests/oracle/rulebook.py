@@ -291,7 +291,10 @@ class Month:
             return None, None, self.cutoff
         read_on = min(known)
         partner = self.registry.partner_on(customer, read_on)
-        if read_on < self.cutoff and Registry(self.files, read_on).partner_on(customer, read_on) is None:
+        if (
+            read_on < self.cutoff
+            and Registry(self.files, read_on).partner_on(customer, read_on) is None
+        ):
             return None, None, self.cutoff  # R11: nobody knew it by the day that decides
         return self.registry.distributor_of(partner, read_on), partner, read_on
 
