@@ -96,9 +96,6 @@ _HEADERS_QUERY = """
     where header.period = ?
     order by header.distributor_id, header.currency
 """
-# Percentages are compared as products, scaled by 100 and by the thousandths of the bound.
-# Every line of the previous issued period, also those that have no line any more. A partner's
-# first month of a product has nothing to be compared with and is left to largest_quantity.
 
 
 @dataclass(frozen=True)
@@ -117,9 +114,8 @@ def validate_draft(conn: duckdb.DuckDBPyConnection, period: str) -> list[CheckRe
 
     Reads draft_invoices, draft_invoice_lines, draft_invoice_customers and draft_safety_bounds of
     schema billing. A swing against the period before is a discrepancy, which a person can waive,
-    and no expectation. Every failure is
-    blocking: a draft beyond a safety bound is parked, not exported. Raises ValueError when a
-    safety bound is missing.
+    and no expectation. Every failure is blocking: a draft beyond a safety bound is parked, not
+    exported. Raises ValueError when a safety bound is missing.
     """
     bounds = _bounds(conn)
     lines = _frame(conn, _LINES_QUERY, [period])

@@ -24,6 +24,9 @@ from invoicing.ledger import RELEASES, Document, Ledger
 
 FORMAT = "musterhouse-release/1"
 _IDS_SHOWN = 5
+# A line without one price has no amount that could be billed: only a price helps (R18).
+_NO_WAIVER_HELPS = ("price_missing", "price_ambiguous")
+_PRICE_CHECK = "line_unit_price_present"
 
 
 class StaleDraftError(RuntimeError):
@@ -96,8 +99,8 @@ def decide(
             *_discrepancies(invoice, _blocking(conn, period)),
             *_discrepancies_of_notes(conn, invoice, notes),
             *_without_product(invoice, unknown),
-            *_failed_checks(invoice, check_failures),
         ]
+        reasons += _failed_checks(invoice, check_failures, reasons)
         one = given.get((period, invoice.distributor_id, invoice.currency))
         if one:
             refused += _refused(conn, invoice, one, reasons)
@@ -325,11 +328,12 @@ def _discrepancy_sentence(kind: str, found: list[Row], invoice: DraftInvoice) ->
     actions = sorted({row["action"] for row in found if row["action"]})
     ids = [row["discrepancy_id"] for row in found]
     more = f" and {len(ids) - _IDS_SHOWN} more" if len(ids) > _IDS_SHOWN else ""
+    waiver = f"Waivers go into seeds/waivers.csv by id: {', '.join(ids[:_IDS_SHOWN])}{more}."
     return " ".join(
         [
             f"{kind}: {len(found)} open, {at_stake or 'no amount known to be'} at stake.",
             *actions,
-            f"Waivers go into seeds/waivers.csv by id: {', '.join(ids[:_IDS_SHOWN])}{more}.",
+            *([] if kind in _NO_WAIVER_HELPS else [waiver]),
         ]
     )
 
@@ -367,13 +371,18 @@ def _without_product(invoice: DraftInvoice, unknown: list[Row]) -> list[str]:
     ]
 
 
-def _failed_checks(invoice: DraftInvoice, results: Sequence[CheckResult]) -> list[str]:
+def _failed_checks(
+    invoice: DraftInvoice, results: Sequence[CheckResult], told: Sequence[str]
+) -> list[str]:
+    """A price that a discrepancy already tells of is not told twice."""
+    is_price_told = any(reason.startswith(_NO_WAIVER_HELPS) for reason in told)
     return [
         f"Check {result.name} failed: {result.detail}"
         for result in results
         if not result.success
         and result.severity == "blocking"
         and (not result.distributors or invoice.distributor_id in result.distributors)
+        and not (is_price_told and result.name == _PRICE_CHECK)
     ]
 
 

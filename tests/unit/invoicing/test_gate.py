@@ -74,6 +74,23 @@ def test_a_blocking_discrepancy_holds_its_distributor_and_nobody_else(
     assert [d.distributor_id for d in written] == ["alpenland", "sakura"]
 
 
+def test_missing_price_is_told_once_and_no_waiver_is_offered(
+    ledger: Ledger, january: Warehouse
+) -> None:
+    january.discrepancy("d1", "cascadia", kind="price_missing")
+    failed = CheckResult(
+        "line_unit_price_present", False, "blocking", ("cascadia", "sakura"), "one has no price."
+    )
+    releases = by_id(gate.decide(january.conn, ledger, "2026-01", [failed]))
+    (reason,) = releases["cascadia"].reasons
+    assert reason.startswith("price_missing: 1 open")
+    assert "aiver" not in reason
+    # Where no discrepancy tells it, the check does: a waived one must not release the line.
+    assert releases["sakura"].reasons == (
+        "Check line_unit_price_present failed: one has no price.",
+    )
+
+
 def test_warnings_and_waived_discrepancies_do_not_hold(ledger: Ledger, january: Warehouse) -> None:
     january.discrepancy("d1", "alpenland", severity="warning")
     january.discrepancy("d2", "alpenland", state="waived", decision="bill")
