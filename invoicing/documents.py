@@ -179,8 +179,9 @@ def _line(line: Row | None, members: list[Row], minor_units: int) -> JsonObject:
         "band_min": line["band_min"] if line else None,
         "band_max": line["band_max"] if line else None,
         "units_to_next_band": line["units_to_next_band"] if line else None,
+        # A draft's line without one price has no bands either; it is held before it is a document.
         "bands": [band_in_text(band, minor_units) for band in parse_list(line["bands"])]
-        if line
+        if line and line["bands"]
         else [],
         "amount": money_text(amount, minor_units),
         "customer_count": line["customer_count"] if line else 0,

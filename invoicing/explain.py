@@ -71,6 +71,14 @@ def explain(ledger: Ledger, conn: duckdb.DuckDBPyConnection | None, reference: s
     Raises UnknownLineError in words when there is no such line.
     """
     words = reference.split()
+    if len(words) == 1 and (named := ledger.numbered(words[0])):
+        numbers = [line["line_number"] for line in named.content["lines"]]
+        raise UnknownLineError(
+            f"Which line of {words[0]}? It has {numbers[0]} to {numbers[-1]}: "
+            f"`muster explain {words[0]} {numbers[0]}`."
+            if numbers
+            else f"{words[0]} has no lines."
+        )
     if len(words) == 1:
         words = reference.rsplit("-", 1)
     if len(words) not in (2, 3, 4) or not words[2 if len(words) > 2 else 1].isdecimal():

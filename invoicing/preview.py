@@ -58,6 +58,13 @@ _WORDS = {
     "price_missing": "{product} has no price yet, so its amount is missing here.",
     "price_ambiguous": "{product} has more than one price, so its amount is missing here.",
     "swing": "{product}: {found}, far from last month. It is checked before the invoice.",
+    "duplicate_hardware": "{product}: two ids may be one machine, counted twice. Say so if they "
+    "are.",
+    "ha_licence_silent": "a firewall cluster is active, but its licence is on a member that is "
+    "silent: not billed. Move the licence to the active member.",
+    "identifier_is_email": "some user or device ids are e-mail addresses; ids should name nobody.",
+    "twin_names": "another customer has the same name. Check that it is not registered twice.",
+    "unknown_product": "{product} is in use but not on the price list, and not billed.",
 }
 _UNKNOWN = "{kind} is being checked."
 

@@ -224,8 +224,8 @@ def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:
 
 
 _DRAFT_LINES = """
-    select line_number, partner_id, partner_name, product_code, product_name, quantity, unit_price,
-        amount, customer_count
+    select line_number, partner_id, partner_name, product_code, product_name, quantity,
+        pricing_model, unit_price, amount, customer_count
     from billing.draft_invoice_lines
     where period = ? and distributor_id = ? and currency = ?
     order by line_number
@@ -404,7 +404,7 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
                     f"{line['partner_id']} {line['partner_name']}",
                     line["product_name"],
                     line["quantity"],
-                    price(line["unit_price"], one["minor_units"]),
+                    price(line["unit_price"], line["pricing_model"], one["minor_units"]),
                     money(line["amount"], one["minor_units"]),
                 )
                 for line in one["lines"]

@@ -95,7 +95,8 @@ def _tell(preview: Preview, is_closed: bool, as_of: date | None) -> None:
     )
     rows: list[tuple[object, ...]] = []
     for line in preview.lines:
-        price = line["unit_price"] or ("graduated" if line["pricing_model"] else None)
+        without = "graduated" if line["pricing_model"] else "no price" if line["quantity"] else None
+        price = line["unit_price"] or without
         to_next = line["units_to_next_band"]
         figures = (line["quantity"], line["joined"], line["left_since"])
         rows.append((line["product_name"], None, *figures, price, line["amount"], to_next))

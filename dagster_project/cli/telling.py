@@ -19,9 +19,11 @@ LINE_HEADERS = ("line", "partner", "product", "units", "price", "amount")
 LISTED = 10
 
 
-def price(price: Decimal | None, minor_units: int) -> str:
+def price(price: Decimal | None, pricing_model: str | None, minor_units: int) -> str:
     from invoicing.canonical import price_text
 
+    if pricing_model is None:
+        return "no price"
     return "graduated" if price is None else price_text(price, minor_units)
 
 

@@ -80,6 +80,16 @@ def test_an_unknown_line_is_an_answer_in_words(
         explain(ledger, january.conn, reference)
 
 
+def test_a_document_alone_is_asked_for_a_line(
+    ledger: Ledger, january: Warehouse, close: Close
+) -> None:
+    close(january, ledger, "2026-01")
+    with pytest.raises(
+        UnknownLineError, match=r"has 1 to \d+: `muster explain ALPENLAND-000001 1`"
+    ):
+        explain(ledger, january.conn, "ALPENLAND-000001")
+
+
 def test_a_warehouse_without_any_draft_is_an_answer_too(ledger: Ledger) -> None:
     with pytest.raises(UnknownLineError, match="neither issued nor drafted"):
         explain(ledger, duckdb.connect(), "2026-01 alpenland 1")

@@ -37,6 +37,15 @@ def test_a_partner_sees_its_lines_with_its_customers_under_them(january: Warehou
     ]
 
 
+def test_a_line_without_a_price_is_shown_without_one(january: Warehouse) -> None:
+    january.conn.execute(
+        "update billing.draft_invoice_lines set pricing_model = null, unit_price = null, "
+        "bands = null, amount = 0 where product_code = 'EPSTD' and partner_id = 'P0001'"
+    )
+    line, _ = preview(january, "P0001").lines
+    assert (line["quantity"], line["unit_price"], line["bands"]) == (3, None, [])
+
+
 def test_warnings_are_sentences_about_its_own_customers(january: Warehouse) -> None:
     own = {"partner_id": "P0001", "customer_id": "C001", "severity": "warning"}
     january.discrepancy(
