@@ -4,6 +4,7 @@ Only the call; what is defined is in `dagster_project.defs`.
 """
 
 from dagster_project.assembly import build_defs
-from dagster_project.lib.settings import Settings
+from dagster_project.lib.settings import Settings, keep_private
 
+keep_private()
 defs = build_defs(Settings.from_environment())

@@ -108,7 +108,7 @@ class Archive:
         return self.root / f".{sha256}.{os.getpid()}"
 
     def _publish(self, temporary: Path, sha256: str) -> None:
-        temporary.chmod(0o444)
+        temporary.chmod(0o440)
         temporary.rename(self.path(sha256))
         directory = os.open(self.root, os.O_RDONLY)
         try:

@@ -3,10 +3,11 @@
 Asking and telling only; one module for each thing a person asks about.
 """
 
-from dagster_project.cli import compare, dispute, home, lines, months, release, reproduce
+from dagster_project.cli import backup, compare, dispute, home, lines, months, release, reproduce
 from dagster_project.cli.group import main
 
 __all__ = [
+    "backup",
     "compare",
     "dispute",
     "home",

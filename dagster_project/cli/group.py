@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from dagster_project.lib.settings import Settings
+from dagster_project.lib.settings import Settings, keep_private
 
 FAILED = 1
 
@@ -68,4 +68,5 @@ def main(
 
     The options can be given as MUSTER_HOME, MUSTER_LANDING and MUSTER_SEEDS too.
     """
+    keep_private()
     context.obj = Settings.from_environment(home=home, landing=landing, seeds=seeds)

@@ -148,7 +148,7 @@ def _write_database(conn: duckdb.DuckDBPyConnection, path: Path) -> None:
         conn.execute("checkpoint publication")
     finally:
         conn.execute("detach publication")
-    temporary.chmod(0o444)
+    temporary.chmod(0o440)
     durable.publish_file(temporary, path)
 
 

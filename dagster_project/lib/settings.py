@@ -153,6 +153,11 @@ class Settings:
             instance.write_text(wanted, encoding="utf-8")
 
 
+def keep_private() -> None:
+    """Let nobody but owner and group read what this process writes: a home says who used what."""
+    os.umask(os.umask(0o077) | 0o027)
+
+
 @contextmanager
 def environment_of(settings: Settings) -> Iterator[None]:
     """The process environment of this home, and the previous one afterwards."""

@@ -22,6 +22,7 @@ from house import CLEAN, PERIODS, PLANTED, REPOSITORY, House
 from recount import blocked_customers, recount
 from recount import lines as recount_lines
 
+from dagster_project.lib.backup import KEPT
 from ingest.simulate import Format
 
 
@@ -187,15 +188,17 @@ def test_closing_an_issued_month_again_changes_no_byte(closed_house: House) -> N
     assert (closed_house.exports(), closed_house.ledger(), closed_house.marts()) == before
 
 
-def test_rebuild_needs_archive_journal_and_ledger_only(closed_house: House, tmp_path: Path) -> None:
+def test_a_backup_restored_elsewhere_rebuilds_to_the_same_bytes(
+    closed_house: House, tmp_path: Path
+) -> None:
+    """Archive, journal, ledger and reference data are enough: warehouse and folders can be lost."""
     house = House(tmp_path / "home", tmp_path / "landing-is-gone", tmp_path / "seeds-are-gone")
-    shutil.copytree(closed_house.home, house.home, symlinks=True)
-    before = (house.exports(), house.ledger(), house.marts())
-    (house.home / "warehouse.duckdb").unlink()
-    for folder in ("published", "exports", "reference", "dbt", "dagster"):
-        shutil.rmtree(house.home / folder)
+    closed_house.muster("backup", "--to", str(tmp_path / "backups"), "--check")
+    house.muster("restore", "--from", str(tmp_path / "backups"))
+    assert {path.name for path in house.home.iterdir()} == {*KEPT, "lock"}
     house.muster("rebuild")
-    assert (house.exports(), house.ledger(), house.marts()) == before
+    found = (house.exports(), house.ledger(), house.marts())
+    assert found == (closed_house.exports(), closed_house.ledger(), closed_house.marts())
 
 
 def test_a_waived_hold_is_issued_by_closing_again(closed_house: House, tmp_path: Path) -> None:
@@ -224,6 +227,15 @@ def test_a_waived_hold_is_issued_by_closing_again(closed_house: House, tmp_path:
     assert added == {PLANTED}
     documents = sorted(path.name for path in (house.home / f"ledger/{PLANTED}").glob("*.json"))
     assert documents == ["000001.json"]
+
+
+def test_nobody_but_owner_and_group_can_read_a_home(closed_house: House) -> None:
+    open_to_others = [
+        str(path)
+        for path in (closed_house.home, *closed_house.home.rglob("*"))
+        if not path.is_symlink() and path.stat().st_mode & 0o007
+    ]
+    assert open_to_others == []
 
 
 def test_the_activity_store_is_the_raw_rows(closed_house: House, tmp_path: Path) -> None:

@@ -1,0 +1,225 @@
+"""Backups of what a home cannot make again: archive, journal, ledger and reference data.
+
+Copying, checking and putting back; all else in a home follows from these by `muster rebuild`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dagster_project.lib.settings import Settings
+from invoicing import durable
+
+FORMAT = "musterhouse-backup/1"
+
+# In the order they are put back: without a journal a home counts as empty, so it comes last.
+KEPT = ("archive", "reference", "ledger", "journal")
+
+_OBJECTS, _BACKUPS, _UNFINISHED = "objects", "backups", ".restore"
+_CHUNK = 1 << 20
+
+Tell = Callable[[str, str], None]
+
+
+class BackupError(RuntimeError):
+    """Nothing was backed up or restored; the message says what is in the way."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a backup: where it belongs below the home, and its bytes."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One state of a home. `made_at` is for people; the number orders them."""
+
+    number: int
+    made_at: str
+    files: tuple[File, ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+
+def take(settings: Settings, target: Path, tell: Tell) -> tuple[Backup, int]:
+    """Back the home up to `target`, and how many bytes that took; needs the writer's lock.
+
+    `target/objects` holds every content once, under its SHA-256, so a backup costs what is new.
+    `target/backups/<number>.json` is written last: a backup without it does not count. Raises
+    BackupError when there is nothing to back up or a file of the archive is damaged, OSError when
+    the disk does not take it.
+    """
+    if not settings.journal.exists():
+        raise BackupError(f"{settings.home} has no journal: there is nothing to back up yet.")
+    if target == settings.home or settings.home in target.parents:
+        raise BackupError(
+            f"{target} lies inside {settings.home}: what destroys the home would destroy its "
+            "backup. Give a folder elsewhere, best on another disk."
+        )
+    numbers = [one.number for one in _stored(target)]
+    files, copied = [], 0
+    for path in _kept(settings.home):
+        name = path.relative_to(settings.home).as_posix()
+        tell("backup", name)
+        file, added = _keep(path, name, target)
+        files.append(file)
+        copied += added
+    backup = Backup(
+        number=max(numbers, default=0) + 1,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        files=tuple(files),
+    )
+    durable.write_file(_manifest(target, backup.number), _to_bytes(backup))
+    return backup, copied
+
+
+def find(source: Path, number: int | None = None) -> Backup:
+    """The backup with this number, or the last one. Raises BackupError when there is none."""
+    backups = _stored(source)
+    found = [one for one in backups if number in (None, one.number)]
+    if not found:
+        have = ", ".join(str(one.number) for one in backups) or "none"
+        raise BackupError(f"{source} has no backup{f' {number}' if number else ''}; it has {have}.")
+    return found[-1]
+
+
+def check(source: Path, backup: Backup, tell: Tell) -> None:
+    """Read every byte of a backup again. Raises BackupError naming what is missing or damaged."""
+    damaged = []
+    for file in backup.files:
+        tell("check", file.path)
+        path = _object(source, file.sha256)
+        if not path.is_file():
+            damaged.append(f"{file.path}: {path} is missing")
+        elif durable.file_sha256(path) != file.sha256:
+            damaged.append(f"{file.path}: {path} is damaged")
+    if damaged:
+        raise BackupError(
+            "\n".join(
+                [
+                    f"Backup {backup.number} cannot be relied on:",
+                    *(f"  - {text}" for text in damaged),
+                    "Remove what is damaged and back up again: it is copied anew from the home.",
+                ]
+            )
+        )
+
+
+def restore(settings: Settings, source: Path, backup: Backup, tell: Tell) -> None:
+    """Put a backup into a home that holds none of it; needs the writer's lock.
+
+    All of it or none: the files are written beside their place, checked, and moved in at the end,
+    the journal last. Raises BackupError when the home is in use or a file is damaged.
+    """
+    unfinished = settings.home / _UNFINISHED
+    if unfinished.exists() and not settings.journal.exists():
+        # An interrupted restore: what is in place came from it, for the home was empty before.
+        for name in KEPT:
+            shutil.rmtree(settings.home / name, ignore_errors=True)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    there = [name for name in KEPT if (settings.home / name).exists()]
+    if there:
+        raise BackupError(
+            f"{settings.home} already has {', '.join(there)}. Restore into an empty home "
+            "(--home), look at it, and put it in the place of the old one."
+        )
+    check(source, backup, tell)
+    for file in backup.files:
+        tell("restore", file.path)
+        path = unfinished / file.path
+        durable.make_directory(path.parent)
+        shutil.copyfile(_object(source, file.sha256), path)
+        if file.path.startswith("archive/"):
+            path.chmod(0o440)
+        durable.sync(path)
+    for name in KEPT:
+        if (unfinished / name).exists():
+            durable.sync(unfinished / name)
+            (unfinished / name).replace(settings.home / name)
+    durable.sync(settings.home)
+    shutil.rmtree(unfinished)
+
+
+def _kept(home: Path) -> Iterator[Path]:
+    for name in KEPT:
+        path = home / name
+        if path.is_file():
+            yield path
+        else:
+            # Hidden names are of writes that a crash cut short.
+            yield from sorted(
+                one for one in path.rglob("*") if one.is_file() and not one.name.startswith(".")
+            )
+
+
+def _keep(path: Path, name: str, target: Path) -> tuple[File, int]:
+    size = path.stat().st_size
+    # What the archive holds is named by its hash: known content need not be read again.
+    claimed = path.name if name.startswith("archive/") else None
+    if claimed:
+        kept = _object(target, claimed)
+        if kept.is_file() and kept.stat().st_size == size:
+            return File(name, claimed, size), 0
+    temporary = target / _OBJECTS / ".incoming"
+    durable.make_directory(temporary.parent)
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as reading, temporary.open("wb") as writing:
+        while chunk := reading.read(_CHUNK):
+            digest.update(chunk)
+            writing.write(chunk)
+            size += len(chunk)
+    sha256 = digest.hexdigest()
+    if claimed not in (None, sha256):
+        temporary.unlink()
+        raise BackupError(
+            f"{path} is damaged (its SHA-256 is now {sha256}), so the home was not backed up. "
+            "An earlier backup has it under its own name: copy it back, then back up again."
+        )
+    kept = _object(target, sha256)
+    if kept.is_file() and kept.stat().st_size == size:
+        temporary.unlink()
+        return File(name, sha256, size), 0
+    durable.make_directory(kept.parent)
+    durable.publish_file(temporary, kept)
+    return File(name, sha256, size), size
+
+
+def _object(target: Path, sha256: str) -> Path:
+    return target / _OBJECTS / sha256[:2] / sha256
+
+
+def _manifest(target: Path, number: int) -> Path:
+    return target / _BACKUPS / f"{number:06d}.json"
+
+
+def _to_bytes(backup: Backup) -> bytes:
+    document = {"format": FORMAT, **asdict(backup)}
+    return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def _stored(target: Path) -> list[Backup]:
+    found = []
+    for path in sorted((target / _BACKUPS).glob("[0-9]*.json")):
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            if value["format"] != FORMAT:
+                raise BackupError(
+                    f"{path} is of format {value['format']!r}; this version reads {FORMAT}."
+                )
+            files = tuple(File(**file) for file in value["files"])
+            found.append(Backup(value["number"], value["made_at"], files))
+        except (ValueError, KeyError, TypeError) as error:
+            raise BackupError(f"{path} is no backup's list of files: {error}") from error
+    return found
