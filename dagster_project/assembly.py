@@ -19,6 +19,7 @@ from dagster_project.defs import (
     raw,
     reference,
     warehouse,
+    watch,
     writer,
 )
 from dagster_project.lib.settings import Settings
@@ -51,4 +52,6 @@ def build_defs(
             executor=dg.in_process_executor,
             loggers=loggers or {},
         )
-        return dg.Definitions.merge(parts, automation.build(settings, models))
+        return dg.Definitions.merge(
+            parts, automation.build(settings, models), watch.build(settings)
+        )

@@ -32,6 +32,7 @@ from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
     from dagster_project.lib.flagged import Flagged
+    from dagster_project.lib.space import Space
     from dagster_project.lib.status import CorrectionStatus, PeriodStatus
 
 # A screenful, with what stands above it; a house in order has a handful.
@@ -164,10 +165,22 @@ def status(settings: Settings, tell_all: bool, as_json: bool) -> None:
     tell_flagged(found.flagged, found.periods, tell_all)
     tell_disputes(found.disputes, "Open disputes")
     _tell_ignored(found.ignored_folders, settings)
+    _tell_space(found.space)
     if found.writing:
         click.echo(f"{found.writing} is writing.")
     if found.next or not found.writing:
         click.echo("\n".join(found.next) or "Nothing to do.")
+
+
+def _tell_space(space: Space) -> None:
+    if space.a_day is None or space.days_left is None:
+        return
+    years = space.days_left / 365
+    lasts = f"{space.days_left:,} days" if years < 2 else f"{years:,.0f} years"
+    click.echo(
+        f"Disk: {space.home / 1e6:,.0f} MB for {space.days:,} days, {space.a_day / 1e6:,.1f} MB a "
+        f"day; {space.free / 1e9:,.1f} GB free, enough for {lasts} like these."
+    )
 
 
 def _drafts(settings: Settings, period: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from datetime import date
 
 import dagster as dg
 
-from dagster_project.defs import invoices, raw, reference
+from dagster_project.defs import invoices, raw, reference, watch
 from dagster_project.defs.publish import PUBLISHED
 from dagster_project.lib import lock, periods, receiving
 from dagster_project.lib.settings import Settings
@@ -42,20 +42,24 @@ def build(settings: Settings, models: dg.AssetsDefinition) -> dg.Definitions:
     """Three jobs, each ending in a publication when all before it was good; what starts them."""
     feeds = [raw.feed_key(feed) for feed in FEEDS]
     built = dg.AssetSelection.assets(*models.keys, PUBLISHED)
+    hooks = {watch.failure_hook(settings)}
     refresh = dg.define_asset_job(
         DAILY_REFRESH,
         selection=built | dg.AssetSelection.assets(*reference.KEYS, *feeds),
+        hooks=hooks,
         description="Take in what was landed, build and test the models, publish the marts.",
     )
     month_end = dg.define_asset_job(
         MONTH_END,
         selection=built
         | dg.AssetSelection.assets(invoices.RELEASE, invoices.DOCUMENTS, invoices.EXPORTS),
+        hooks=hooks,
         description="Draft, gate, issue and export the invoices of a period, then publish.",
     )
     rebuild = dg.define_asset_job(
         REBUILD,
         selection=built | dg.AssetSelection.assets(invoices.EXPORTS),
+        hooks=hooks,
         description="Make warehouse, exports and publication again from archive and ledger.",
     )
     # The cut-offs are read when the code is loaded: reload it in the UI after adding one.

@@ -7,7 +7,7 @@ from datetime import date
 
 import dagster as dg
 
-from dagster_project.defs import writer
+from dagster_project.defs import watch, writer
 from dagster_project.lib.settings import Settings
 
 JOB = "cancel_invoice"
@@ -50,6 +50,7 @@ def build(settings: Settings) -> dg.JobDefinition:
 
     @dg.job(
         name=JOB,
+        hooks={watch.failure_hook(settings)},
         description="Take an invoice back with a full credit note; then close its period anew.",
     )
     def cancel_invoice() -> None:

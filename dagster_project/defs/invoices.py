@@ -13,7 +13,7 @@ from pydantic import Field
 
 from dagster_project.defs import checks, writer
 from dagster_project.defs.partitions import months
-from dagster_project.lib import charts, warehouse
+from dagster_project.lib import alerts, charts, warehouse
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         from invoicing.approval import Approval, ApprovalError
         from invoicing.expectations import validate_draft
-        from invoicing.gate import decide
+        from invoicing.gate import decide, records
         from invoicing.ledger import Ledger
 
         decisions: list[Release] = []
@@ -118,7 +118,10 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
                 found[period] = validate_draft(conn, period)
                 of_period = [one for one in approvals if one.period == period]
                 ledger = Ledger(settings.ledger)
-                decisions += decide(conn, ledger, period, found[period], of_period)
+                before = records(ledger, period)
+                decided = decide(conn, ledger, period, found[period], of_period)
+                _alert(settings, context, decided, before)
+                decisions += decided
         held = [
             f"{one.period} {one.distributor_id}: {reason}"
             for one in decisions
@@ -278,6 +281,31 @@ def _invoices(documents: Sequence["Document"]) -> str:
             for document in documents
         ],
     )
+
+
+def _alert(
+    settings: Settings,
+    context: dg.AssetExecutionContext,
+    decisions: "Sequence[Release]",
+    before: "Sequence[Release]",
+) -> None:
+    """Tell of each hold once: closing again and finding the same is no news."""
+    told = {(one.distributor_id, one.currency, one.state, one.reasons) for one in before}
+    for one in decisions:
+        what = (one.distributor_id, one.currency, one.state, one.reasons)
+        if one.state in ("held", "waiting") and what not in told:
+            fault = alerts.send(
+                settings,
+                "hold",
+                period=one.period,
+                distributor=one.distributor_id,
+                currency=one.currency,
+                amount=one.total_amount,
+                state=one.state,
+                reasons=list(one.reasons),
+            )
+            if fault:
+                context.log.warning(fault)
 
 
 def _decisions(decisions: Sequence["Release"]) -> str:

@@ -22,6 +22,7 @@ FORMAT = "musterhouse-backup/1"
 KEPT = ("archive", "reference", "ledger", "journal")
 
 _OBJECTS, _BACKUPS, _UNFINISHED = "objects", "backups", ".restore"
+_NOTE = "last_backup.json"
 _CHUNK = 1 << 20
 
 Tell = Callable[[str, str], None]
@@ -82,7 +83,27 @@ def take(settings: Settings, target: Path, tell: Tell) -> tuple[Backup, int]:
         files=tuple(files),
     )
     durable.write_file(_manifest(target, backup.number), _to_bytes(backup))
+    # For `muster status` alone; a backup is what stands in `target`.
+    note = {"target": str(target), "number": backup.number, "documents": _documents(settings)}
+    durable.write_file(settings.home / _NOTE, (json.dumps(note) + "\n").encode())
     return backup, copied
+
+
+def documents_since_last(settings: Settings) -> int:
+    """How many documents of the ledger the last backup does not hold."""
+    try:
+        note = json.loads((settings.home / _NOTE).read_text(encoding="utf-8"))
+        kept = set(note["documents"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        kept = set()
+    return len(set(_documents(settings)) - kept)
+
+
+def _documents(settings: Settings) -> list[str]:
+    return sorted(
+        path.relative_to(settings.ledger).as_posix()
+        for path in settings.ledger.glob("*/[0-9]*.json")
+    )
 
 
 def find(source: Path, number: int | None = None) -> Backup:

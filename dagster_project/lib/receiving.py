@@ -6,6 +6,7 @@ without it everything is read again, with the same result.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -58,6 +59,30 @@ def seeds_changed(settings: Settings) -> bool:
         or accepted[seed.name].sha256 != hashlib.sha256(seed.read_bytes()).hexdigest()
         for seed in settings.seeds.glob("*.csv")
     )
+
+
+def missing(settings: Settings, day: date) -> list[str]:
+    """The expected sources with nothing in force for `day`: `usage eu-central: nothing came`."""
+    from ingest.journal import Journal, Slot
+
+    state = Journal(settings.journal).state()
+    try:
+        rows = csv.DictReader(
+            (settings.reference / "expected_sources.csv").read_text(encoding="utf-8").splitlines()
+        )
+    except FileNotFoundError:
+        return []
+    expected = {
+        Slot(row["feed"], day, row["source"])
+        for row in rows
+        if row["valid_from"] <= day.isoformat() <= (row["valid_to"] or "9999-12-31")
+    }
+    found = []
+    for slot in sorted(expected - state.in_force.keys()):
+        refused = [one.detail or one.reason or "" for one in state.refused.get(slot, {}).values()]
+        why = f"refused, {'; '.join(refused)}" if refused else "nothing came"
+        found.append(f"{slot.feed} {slot.source}: {why}")
+    return found
 
 
 def without_partition(settings: Settings, feeds: Collection[str]) -> list[str]:

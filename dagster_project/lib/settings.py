@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class Settings:
     seeds     reference data that people review
     project   the dbt project's folder
     first_day the first day that has a partition
+    alert     the command that is told of holds, failures and missing feeds; empty for none
     """
 
     home: Path
@@ -51,6 +53,7 @@ class Settings:
     seeds: Path
     project: Path = REPOSITORY / "dbt"
     first_day: date = FIRST_DAY
+    alert: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(
@@ -63,8 +66,8 @@ class Settings:
     ) -> Settings:
         """Arguments first, then MUSTER_HOME, MUSTER_LANDING, MUSTER_SEEDS, then the defaults.
 
-        Raises SettingsError when MUSTER_FIRST_DAY is not a date or two folders overlap so that
-        one would be read as the other.
+        Raises SettingsError when MUSTER_FIRST_DAY is not a date, MUSTER_ALERT is not a command, or
+        two folders overlap so that one would be read as the other.
         """
         values = os.environ if environment is None else environment
         settings = cls(
@@ -72,6 +75,7 @@ class Settings:
             landing=_absolute(landing or values.get("MUSTER_LANDING") or "landing"),
             seeds=_absolute(seeds or values.get("MUSTER_SEEDS") or REPOSITORY / "seeds"),
             first_day=_first_day(values.get("MUSTER_FIRST_DAY") or FIRST_DAY.isoformat()),
+            alert=_command(values.get("MUSTER_ALERT") or ""),
         )
         if settings.landing == settings.home or settings.home in settings.landing.parents:
             raise SettingsError(
@@ -129,6 +133,7 @@ class Settings:
             "MUSTER_LANDING": str(self.landing),
             "MUSTER_SEEDS": str(self.seeds),
             "MUSTER_FIRST_DAY": self.first_day.isoformat(),
+            "MUSTER_ALERT": shlex.join(self.alert),
             "MUSTER_WAREHOUSE": str(self.warehouse),
             "DBT_PROJECT_DIR": str(self.project),
             "DBT_PROFILES_DIR": str(self.project),
@@ -176,6 +181,15 @@ def environment_of(settings: Settings) -> Iterator[None]:
 
 def _absolute(path: str | Path) -> Path:
     return Path(path).expanduser().absolute()
+
+
+def _command(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise SettingsError(
+            f"MUSTER_ALERT is {text!r}, which is no command: {error}. Quote it as in a shell."
+        ) from error
 
 
 def _first_day(text: str) -> date:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dagster_project.lib import lock, receiving
+from dagster_project.lib import backup, lock, receiving
 from dagster_project.lib.settings import Settings
+from dagster_project.lib.space import Space, space
 
 if TYPE_CHECKING:
     import duckdb
@@ -87,7 +88,10 @@ class CorrectionStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """`disputes` are the open ones; `next` says what a person could do now, most urgent first."""
+    """`disputes` are the open ones, `not_backed_up` counts documents that are in no backup.
+
+    `next` says what a person could do now, most urgent first.
+    """
 
     home: str
     feeds: list[FeedStatus]
@@ -99,7 +103,13 @@ class Status:
     ignored_folders: int
     unrecognised: list[str]
     writing: str | None
+    space: Space
+    not_backed_up: int
     next: list[str]
+
+
+# Below this a month-end and the time to buy a disk do not both fit any more.
+_FEW_DAYS = 60
 
 
 def status(settings: Settings) -> Status:
@@ -113,6 +123,8 @@ def status(settings: Settings) -> Status:
     pending = receiving.pending(settings, FEEDS)
     ignored = receiving.without_partition(settings, FEEDS)
     seeds_changed = receiving.seeds_changed(settings)
+    taken = space(settings.home, days=_loaded_days(settings))
+    unsafe = backup.documents_since_last(settings)
     return Status(
         home=str(settings.home),
         feeds=feeds,
@@ -124,11 +136,32 @@ def status(settings: Settings) -> Status:
         ignored_folders=len(ignored),
         unrecognised=_unrecognised(settings),
         writing=lock.holder(settings.lock),
+        space=taken,
+        not_backed_up=unsafe,
         next=[
             *_next(settings, feeds, periods, len(pending), seeds_changed),
             *_unused_waivers(settings),
+            *_precautions(taken, unsafe),
         ],
     )
+
+
+def _loaded_days(settings: Settings) -> int:
+    from ingest.journal import Journal
+
+    return len({slot.snapshot_date for slot in Journal(settings.journal).state().in_force})
+
+
+def _precautions(taken: Space, unsafe: int) -> list[str]:
+    steps = []
+    if taken.days_left is not None and taken.a_day is not None and taken.days_left < _FEW_DAYS:
+        steps.append(
+            f"The disk is full in about {taken.days_left} days, at {taken.a_day / 1e6:,.1f} MB a "
+            "day: make room, or move the home to a larger disk."
+        )
+    if unsafe:
+        steps.append(f"{unsafe} documents are in no backup: `muster backup --to FOLDER`.")
+    return steps
 
 
 def periods(settings: Settings, period: str | None = None) -> list[PeriodStatus]:

@@ -5,11 +5,13 @@ Fixtures only; what is promised stands in the tests.
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from house import FIRST_DAY, LAST_DAY, PERIODS, PLANTED, SEEDS, SIZE, House
+from house import FIRST_DAY, LAST_DAY, PAGER, PERIODS, PLANTED, SEEDS, SIZE, House
 
 from ingest.simulate import Format, simulate
 
@@ -41,7 +43,9 @@ def closed_house(
     landing: Callable[[Format], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> House:
     """Both months loaded from csv.gz and closed; tests that change it work on a copy."""
-    house = House(tmp_path_factory.mktemp("closed") / "home", landing("csv.gz"))
+    folder = tmp_path_factory.mktemp("closed")
+    pager = shlex.join([sys.executable, "-c", PAGER, str(folder / "alerts")])
+    house = House(folder / "home", landing("csv.gz"), environment={"MUSTER_ALERT": pager})
     house.muster("load")
     for period in PERIODS:
         house.muster("close", period, expect=3)

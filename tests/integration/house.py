@@ -26,6 +26,8 @@ PERIODS = ("2026-01", "2026-02")
 FIRST_DAY, LAST_DAY = date(2026, 1, 1), date(2026, 2, 28)
 PLANTED = "cascadia"
 CLEAN = ("alpenland", "sakura")
+# An alert command: it appends the event it is given to the file it is called with.
+PAGER = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
 # Enough for every role and plant of the simulator to be there.
 SIZE = {"partners": 12, "customers": 150, "devices": 1500, "seed": 3}
 

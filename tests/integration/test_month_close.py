@@ -188,6 +188,19 @@ def test_closing_an_issued_month_again_changes_no_byte(closed_house: House) -> N
     assert (closed_house.exports(), closed_house.ledger(), closed_house.marts()) == before
 
 
+def test_each_hold_was_alerted_once_with_its_reasons(closed_house: House) -> None:
+    """However often the months were closed again: what stays as it was is no news."""
+    lines = (closed_house.home.parent / "alerts").read_text().splitlines()
+    told = {json.loads(line)["period"]: json.loads(line) for line in lines}
+    assert len(lines) == len(PERIODS)
+    for period in PERIODS:
+        record = closed_house.home / f"ledger/releases/{period}/{PLANTED}.USD.json"
+        released = json.loads(record.read_text())
+        assert (told[period]["event"], told[period]["distributor"]) == ("hold", PLANTED)
+        assert told[period]["reasons"] == released["reasons"]
+        assert told[period]["amount"] == released["total_amount"]
+
+
 def test_a_backup_restored_elsewhere_rebuilds_to_the_same_bytes(
     closed_house: House, tmp_path: Path
 ) -> None:

@@ -171,3 +171,11 @@ def test_a_backup_is_finished_with_its_list_or_not_at_all(
     made, copied = backup.take(settings(home), target, quietly)
     # Everything but the list had been copied already.
     assert (made.number, copied) == (1, 0)
+
+
+def test_documents_written_since_are_counted(home: Path, tmp_path: Path) -> None:
+    assert backup.documents_since_last(settings(home)) == 1
+    backup.take(settings(home), tmp_path / "backups", quietly)
+    assert backup.documents_since_last(settings(home)) == 0
+    (home / "ledger/alpenland/000002.json").write_bytes(b"{}")
+    assert backup.documents_since_last(settings(home)) == 1
