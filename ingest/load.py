@@ -5,6 +5,8 @@ Only what happens inside the database belongs here; which file counts is `ingest
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,32 +30,37 @@ SQL_TYPE = {
     ColumnType.DECIMAL: "DECIMAL(18, 6)",
 }
 
+_LOG = logging.getLogger(__name__)
+
+_IS_WAREHOUSE = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'raw' AND table_name = 'files'"
+
 _TABLES = """
-CREATE SCHEMA IF NOT EXISTS raw;
-CREATE SEQUENCE IF NOT EXISTS raw.load_ids;
-CREATE TABLE IF NOT EXISTS raw.files (
+CREATE SCHEMA raw;
+CREATE TABLE raw.made_by (sha256 VARCHAR NOT NULL);
+CREATE SEQUENCE raw.load_ids;
+CREATE TABLE raw.files (
     load_id BIGINT NOT NULL, feed VARCHAR NOT NULL, snapshot_date DATE NOT NULL,
     source VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, clock_skew_minutes BIGINT NOT NULL,
     rows_in_file BIGINT NOT NULL, rows_accepted BIGINT NOT NULL,
     rows_quarantined BIGINT NOT NULL, rows_duplicate BIGINT NOT NULL, is_verified BOOLEAN NOT NULL
 );
-CREATE TABLE IF NOT EXISTS raw.quarantined_rows (
+CREATE TABLE raw.quarantined_rows (
     feed VARCHAR NOT NULL, snapshot_date DATE NOT NULL, source VARCHAR NOT NULL,
     sha256 VARCHAR NOT NULL, load_id BIGINT NOT NULL, row_number BIGINT NOT NULL,
     line_number BIGINT NOT NULL, column_name VARCHAR, reason VARCHAR NOT NULL,
     raw_text VARCHAR NOT NULL
 );
-CREATE TABLE IF NOT EXISTS raw.rejected_files (
+CREATE TABLE raw.rejected_files (
     feed VARCHAR NOT NULL, snapshot_date DATE NOT NULL, source VARCHAR NOT NULL,
     file_name VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, reason VARCHAR NOT NULL,
     detail VARCHAR NOT NULL
 );
-CREATE TABLE IF NOT EXISTS raw.withdrawn_activity (
+CREATE TABLE raw.withdrawn_activity (
     feed VARCHAR NOT NULL, activity_month DATE NOT NULL, load_id BIGINT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS raw.version_set (sha256 VARCHAR NOT NULL);
+CREATE TABLE raw.version_set (sha256 VARCHAR NOT NULL);
 -- What was last seen of each landing file, so that an untouched one is not read again.
-CREATE TABLE IF NOT EXISTS raw.landing_seen (
+CREATE TABLE raw.landing_seen (
     path VARCHAR NOT NULL, size BIGINT NOT NULL, mtime_ns BIGINT NOT NULL,
     ctime_ns BIGINT NOT NULL, inode UBIGINT NOT NULL, sha256 VARCHAR NOT NULL
 );
@@ -87,14 +94,31 @@ def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
     """Open the warehouse for writing, with the raw schema, times in UTC; create it if need be.
 
     A kill while DuckDB creates a file can leave one that does not open, so a new one is made
-    under a temporary name and renamed. Raises WarehouseError.
+    under a temporary name and renamed. One that a version with other raw tables made is replaced by
+    an empty one: it holds no truth, and its rows come back from the archive. Raises WarehouseError.
     """
     if not path.exists():
         _create(path)
     try:
         conn = duckdb.connect(str(path))
+        if _schema_of(conn) != _schema_sha256():
+            is_ours = conn.execute(_IS_WAREHOUSE).fetchall() != []
+            conn.close()
+            if not is_ours:
+                raise WarehouseError(
+                    f"{path} is a database, but no warehouse of Musterhouse: it has no table "
+                    "raw.files. Move it away, or give another --home."
+                )
+            _log(path).unlink(missing_ok=True)
+            path.unlink()
+            _create(path)
+            _LOG.warning(
+                "%s was made by another version of Musterhouse: its rows are loaded again from "
+                "the archive.",
+                path,
+            )
+            conn = duckdb.connect(str(path))
         conn.execute("SET TimeZone = 'UTC'")
-        create_schema(conn)
     except duckdb.Error as error:
         if "Could not set lock" in str(error):
             raise WarehouseError(f"{path} is in use by another process: {error}") from error
@@ -105,9 +129,8 @@ def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
     return conn
 
 
-def create_schema(conn: duckdb.DuckDBPyConnection) -> None:
-    """Create the raw schema where it is missing; what is there stays."""
-    conn.execute(_TABLES)
+def _schema_sql() -> str:
+    statements = [_TABLES]
     for contract in FEEDS.values():
         columns = [
             f"{column.name} {SQL_TYPE[column.type]}{' NOT NULL' if column.required else ''}"
@@ -115,7 +138,20 @@ def create_schema(conn: duckdb.DuckDBPyConnection) -> None:
         ]
         columns += ["source VARCHAR NOT NULL", "load_id BIGINT NOT NULL"]
         columns += ["row_number BIGINT NOT NULL"]
-        conn.execute(f"CREATE TABLE IF NOT EXISTS raw.{contract.feed} ({', '.join(columns)})")
+        statements.append(f"CREATE TABLE raw.{contract.feed} ({', '.join(columns)});")
+    return "\n".join(statements)
+
+
+def _schema_sha256() -> str:
+    """Which version of the raw tables this is: any other one is not read."""
+    return hashlib.sha256(_schema_sql().encode()).hexdigest()
+
+
+def _schema_of(conn: duckdb.DuckDBPyConnection) -> str | None:
+    try:
+        return str(conn.execute("SELECT sha256 FROM raw.made_by").fetchall()[0][0])
+    except (duckdb.CatalogException, IndexError):
+        return None
 
 
 def loaded(conn: duckdb.DuckDBPyConnection) -> dict[Slot, Loaded]:
@@ -190,7 +226,8 @@ def _create(path: Path) -> None:
     for leftover in (temporary, _log(temporary), _log(path)):
         leftover.unlink(missing_ok=True)
     conn = duckdb.connect(str(temporary))
-    create_schema(conn)
+    conn.execute(_schema_sql())
+    conn.execute("INSERT INTO raw.made_by VALUES (?)", [_schema_sha256()])
     conn.execute("CHECKPOINT")
     conn.close()
     for name in (temporary, path.parent):

@@ -89,10 +89,16 @@ def build_models(
         inputs = warehouse.inputs(conn, settings)
         if complete or warehouse.built_from(conn) != inputs:
             warehouse.stamp(conn, None)
-    results = dbt.build(settings, select=select, progress=context.log.info)
+        # After an upgrade, what is only ever added to would keep what the old SQL made of it.
+        again = complete and not select and warehouse.needs_full_refresh(conn, inputs)
+    if again:
+        context.log.info("Computing the whole history with the models as they are now")
+    results = dbt.build(settings, select=select, full_refresh=again, progress=context.log.info)
     if complete and not any(result.outcome in ("failed", "skipped") for result in results):
         with warehouse.connect(settings) as conn:
             warehouse.stamp(conn, inputs)
+            if again:
+                warehouse.mark_refreshed(conn, inputs)
     return results
 
 

@@ -99,14 +99,19 @@ def build(
     settings: Settings,
     *,
     select: Sequence[str] = (),
+    full_refresh: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[NodeResult]:
     """Build and test the selected nodes (all by default) and return one result per node.
 
+    `full_refresh` computes incremental models from the beginning.
+
     A failing model or test is a result, not an exception: what was built before it is real and
     its results must be told. Raises DbtError when dbt could not run at all.
     """
-    return invoke(settings, ["build", *_PRODUCTION, *_selected(select)], progress=progress)
+    again = ["--full-refresh"] if full_refresh else []
+    command = ["build", *again, *_PRODUCTION, *_selected(select)]
+    return invoke(settings, command, progress=progress)
 
 
 def run_models(

@@ -94,8 +94,23 @@ def stamp(conn: duckdb.DuckDBPyConnection, what: Inputs | None) -> None:
     conn.commit()
 
 
+def needs_full_refresh(conn: duckdb.DuckDBPyConnection, what: Inputs) -> bool:
+    """Whether other SQL than this made the tables that dbt only adds to."""
+    conn.execute(_STAMP)
+    return conn.execute("from house.refreshed_with").fetchall() != [(what.models_sha256,)]
+
+
+def mark_refreshed(conn: duckdb.DuckDBPyConnection, what: Inputs) -> None:
+    """Remember which SQL the tables that dbt only adds to were made with from the beginning."""
+    conn.begin()
+    conn.execute("delete from house.refreshed_with")
+    conn.execute("insert into house.refreshed_with values (?)", [what.models_sha256])
+    conn.commit()
+
+
 _STAMP = """
     create schema if not exists house;
+    create table if not exists house.refreshed_with (models_sha256 varchar);
     create table if not exists house.built_from (
         version_set_sha256 varchar, ledger_sha256 varchar, models_sha256 varchar
     )

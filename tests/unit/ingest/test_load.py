@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from ingest.load import WarehouseError, open_warehouse
@@ -36,6 +37,44 @@ def test_a_damaged_warehouse_says_what_to_do(tmp_path: Path) -> None:
     path.write_bytes(b"\0" * 20_000)
     with pytest.raises(WarehouseError, match=r"cannot be opened.*muster rebuild"):
         open_warehouse(path)
+
+
+@pytest.mark.parametrize(
+    "as_it_was",
+    [
+        "DROP TABLE raw.made_by",  # made before the warehouse knew its version
+        "UPDATE raw.made_by SET sha256 = 'another'",
+        "DELETE FROM raw.made_by",
+    ],
+)
+def test_a_warehouse_of_another_version_is_made_anew(
+    tmp_path: Path, as_it_was: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    with open_warehouse(path) as conn:
+        conn.execute("ALTER TABLE raw.usage DROP COLUMN user_id")
+        conn.execute("CREATE SCHEMA billing; CREATE TABLE billing.old AS SELECT 1 AS a")
+        conn.execute(as_it_was)
+    with open_warehouse(path) as conn:
+        conn.execute("SELECT user_id FROM raw.usage")
+        assert conn.execute("FROM duckdb_tables() WHERE schema_name = 'billing'").fetchall() == []
+    assert "made by another version" in caplog.text
+    caplog.clear()
+    with open_warehouse(path) as conn:
+        conn.execute("CREATE TABLE raw.kept AS SELECT 1 AS a")
+    with open_warehouse(path) as conn:
+        assert conn.execute("FROM raw.kept").fetchall() == [(1,)]
+    assert caplog.text == ""
+
+
+def test_a_database_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(path) as conn:
+        conn.execute("CREATE TABLE payroll AS SELECT 1 AS a")
+    with pytest.raises(WarehouseError, match="no warehouse of Musterhouse"):
+        open_warehouse(path)
+    with duckdb.connect(path) as conn:
+        assert conn.execute("FROM payroll").fetchall() == [(1,)]
 
 
 def test_a_second_process_is_told_who_holds_the_file(tmp_path: Path) -> None:
