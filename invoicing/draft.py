@@ -126,14 +126,27 @@ def ledger_state(conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice) -> dict
     """The last document of each distributor that this draft was computed with, by distributor.
 
     Documents of the same run from the same versions are left out: they were computed together,
-    and a run that was killed and made again must not say otherwise than one that was not.
+    and a run that was killed and made again must not say otherwise than one that was not. What
+    was cancelled since, and its cancellation, is of an earlier run whatever its versions (R24).
     """
     found = conn.execute(
         """
-        select distributor_id, max(sequence) from billing.issued_invoices
-        where not (period = ? and version_set_sha256 = ?)
-        group by distributor_id
-        order by distributor_id
+        with
+            cancellations as (
+                select distributor_id, max(sequence) as sequence
+                from billing.issued_invoices
+                where cancels is not null
+                group by distributor_id
+            )
+
+        select issued.distributor_id, max(issued.sequence)
+        from billing.issued_invoices as issued
+        left join cancellations on issued.distributor_id = cancellations.distributor_id
+        where
+            not (issued.period = ? and issued.version_set_sha256 = ?)
+            or issued.sequence <= cancellations.sequence
+        group by issued.distributor_id
+        order by issued.distributor_id
         """,
         [invoice.period, invoice.version_set_sha256],
     ).fetchall()

@@ -242,6 +242,23 @@ def test_a_waived_hold_is_issued_by_closing_again(closed_house: House, tmp_path:
     assert documents == ["000001.json"]
 
 
+def test_what_other_models_made_is_computed_anew(closed_house: House, tmp_path: Path) -> None:
+    """After an upgrade the tables that are only ever added to must not keep the old SQL's work."""
+    house = House(tmp_path / "home", closed_house.landing, closed_house.seeds)
+    shutil.copytree(closed_house.home, house.home, symlinks=True)
+    with duckdb.connect(house.home / "warehouse.duckdb") as conn:
+        conn.execute("delete from intermediate.int_usage_activity where customer_id < 'C000050'")
+        conn.execute("update house.refreshed_with set models_sha256 = 'of the version before'")
+        conn.execute("update house.built_from set models_sha256 = 'of the version before'")
+    house.muster("load")
+    stores = []
+    for home in (house.home, closed_house.home):
+        with duckdb.connect(home / "warehouse.duckdb", read_only=True) as conn:
+            store = "select * exclude (load_id) from intermediate.int_usage_activity order by all"
+            stores.append(conn.execute(store).fetchall())
+    assert stores[0] == stores[1]
+
+
 def test_nobody_but_owner_and_group_can_read_a_home(closed_house: House) -> None:
     open_to_others = [
         str(path)

@@ -80,7 +80,8 @@ create table billing.draft_discrepancies (
     waiver_reason varchar
 );
 create table billing.issued_invoices (
-    distributor_id varchar, sequence bigint, period varchar, version_set_sha256 varchar
+    distributor_id varchar, sequence bigint, period varchar, version_set_sha256 varchar,
+    cancels varchar
 );
 create table billing.draft_notes (
     period varchar, distributor_id varchar, currency varchar, kind varchar, run_period varchar,
