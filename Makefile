@@ -13,11 +13,13 @@ test: .venv/installed  ## every test that decides whether a change may land
 test-long: .venv/installed  ## what make test leaves out, because it closes many months one after another
 	$(BIN)/pytest -n 2 --dist loadfile -m long
 
-lint: .venv/installed  ## style, types, import rules, SQL format, dbt parse without warnings
+lint: .venv/installed  ## style, types, import rules, secrets, SQL format, dbt parse without warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pip check
+	find . -type f -not -path './.git/*' -not -path './.venv/*' -not -path './.*_cache/*' -not -path '*/__pycache__/*' -not -path './demo/*' -not -path './home/*' -print0 | xargs -0 $(BIN)/detect-secrets-hook --disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString
 	$(BIN)/sqlfmt --check dbt
 	MUSTER_HOME=$(CURDIR)/.venv/home $(BIN)/dg check defs
 	$(BIN)/dbt --warn-error parse --project-dir $(CURDIR)/dbt --profiles-dir $(CURDIR)/dbt --target-path $(CURDIR)/.venv/dbt --log-path $(CURDIR)/.venv/dbt
