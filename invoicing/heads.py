@@ -91,8 +91,10 @@ class Heads:
 
     def document_sha256(self, dispute_file: str) -> str | None:
         """The hash of the document that was committed last, whoever's it is."""
-        found = [one for one in self.anchors if one.committed.file != dispute_file]
-        return found[-1].committed.file_sha256 if found else None
+        for anchor in reversed(self.anchors):
+            if anchor.committed.file != dispute_file:
+                return anchor.committed.file_sha256
+        return None
 
 
 def read(root: Path) -> Heads:
@@ -121,12 +123,16 @@ def read(root: Path) -> Heads:
     return Heads(tuple(anchors), len(content) - len(torn), torn)
 
 
-def append(root: Path, heads: Heads, committed: Iterable[Committed]) -> None:
-    """Write a line for each behind what `heads` read; durable on return."""
-    anchors = list(heads.anchors)
+def append(root: Path, heads: Heads, committed: Iterable[Committed]) -> Heads:
+    """Write a line for each behind what `heads` read; durable on return. Returns what there is now.
+
+    Nothing is written when there is nothing to add and nothing torn to cut away.
+    """
+    anchors, added = list(heads.anchors), b""
     for one in committed:
         previous = anchors[-1].sha256 if anchors else None
         anchors.append(Anchor(len(anchors) + 1, previous, one))
-    data = b"".join(anchor.to_line() for anchor in anchors[len(heads.anchors) :])
-    if data or heads.torn:
-        durable.append_file(root / FILE, heads.intact, data)
+        added += anchors[-1].to_line()
+    if added or heads.torn:
+        durable.append_file(root / FILE, heads.intact, added)
+    return Heads(tuple(anchors), heads.intact + len(added))

@@ -65,6 +65,11 @@ class Document:
         return self.kind in NOTES
 
     @property
+    def is_from_before_heads(self) -> bool:
+        """Issued by a version without a record of the heads: only its chain witnesses it."""
+        return FOLLOWS not in self.provenance
+
+    @property
     def period(self) -> str:
         """The period whose run issued it."""
         return str(self.content["period"])
@@ -162,7 +167,7 @@ class _Entry:
             cancels=document.cancels,
             number=document.number,
             follows=document.provenance.get(FOLLOWS),
-            is_from_before_heads=FOLLOWS not in document.provenance,
+            is_from_before_heads=document.is_from_before_heads,
             head=before.after(document, data),
         )
 
@@ -205,7 +210,7 @@ class Ledger:
         """All documents, or one distributor's, by distributor and sequence."""
         for owner in self.distributors() if distributor_id is None else [distributor_id]:
             for path in self._paths(owner):
-                yield self._read(path)
+                yield self.read(path)
 
     def head(self, distributor_id: str) -> Head:
         """The end of one distributor's chain."""
@@ -224,12 +229,12 @@ class Ledger:
     def issued(self, period: str, distributor_id: str, currency: str) -> Document | None:
         """The invoice or nil document in force of a period, or None while there is none."""
         entry = _live(self._entries(distributor_id)).get((period, currency))
-        return self._read(entry.path) if entry else None
+        return self.read(entry.path) if entry else None
 
     def of_period(self, period: str, distributor_id: str, currency: str) -> list[Document]:
         """Every document that bills the period: invoices, cancelled ones too, and their notes."""
         return [
-            self._read(entry.path)
+            self.read(entry.path)
             for entry in self._entries(distributor_id)
             if entry.key == (period, currency)
         ]
@@ -244,7 +249,7 @@ class Ledger:
         for distributor_id in self.distributors():
             for entry in self._entries(distributor_id):
                 if entry.number == number:
-                    return self._read(entry.path)
+                    return self.read(entry.path)
         return None
 
     def document_path(self, distributor_id: str, sequence: int) -> Path:
@@ -284,21 +289,23 @@ class Ledger:
         if fault:
             raise LedgerError(f"{document.name} was not written: {fault}.")
         durable.publish_file(staged, self.roster_path(distributor_id, sequence))
-        durable.write_file(self.document_path(distributor_id, sequence), document.to_bytes())
-        self.anchor()
+        path = self.document_path(distributor_id, sequence)
+        durable.write_file(path, document.to_bytes())
+        committed = _Entry.of(path, document, head, document.to_bytes()).committed
+        self._heads = heads.append(self.root, self.heads(), [committed])
 
     def anchor(self) -> None:
         """Add a line to `heads.jsonl` for what it does not name yet; none when it names all.
 
-        That is what was just written, what a killed run had written, or the whole of a ledger from
-        before there was such a file. Raises LedgerError when it contradicts the files it names.
+        That is what a killed run had written, a new note, or the whole of a ledger from before
+        there was such a file. Raises LedgerError when it contradicts the files it names.
         """
         entries = self._all_entries()
         fault = self._contradiction(entries)
         if fault:
             raise LedgerError(f"The ledger is damaged: {fault}. {self._restore()}")
         missing = self._without_anchor(entries)
-        heads.append(self.root, self.heads(), missing)
+        self._heads = heads.append(self.root, self.heads(), missing)
 
     def recover(self) -> None:
         """Clear away or complete what a killed run left; before anything new is written."""
@@ -320,10 +327,6 @@ class Ledger:
     def without_anchor(self) -> list[Committed]:
         """What `heads.jsonl` does not name: a killed run's last write, or an older ledger."""
         return self._without_anchor(self._all_entries())
-
-    def documents_before_heads(self) -> int:
-        """How many documents are older than the record of heads, so that none witnessed them."""
-        return sum(entry.is_from_before_heads for entry in self._all_entries().values())
 
     def verify(self) -> str | None:
         """The first broken link in words, or None when every document is as it was written.
@@ -367,7 +370,7 @@ class Ledger:
                 live = _live(entries)
                 in_force = {entry.path for entry in live.values()}
                 for entry in entries:
-                    document = self._read(entry.path)
+                    document = self.read(entry.path)
                     is_cancelled = not document.is_note and entry.path not in in_force
                     for table, found in _table_rows(document, is_cancelled).items():
                         _insert(conn, table, found)
@@ -394,7 +397,7 @@ class Ledger:
     def _restore(self) -> str:
         return f"Restore {self.root} from its backup."
 
-    def _read(self, path: Path) -> Document:
+    def read(self, path: Path) -> Document:
         """A document whose content is the one its provenance names. Raises LedgerError."""
         try:
             document = Document.from_bytes(path.read_bytes())
@@ -415,7 +418,7 @@ class Ledger:
         for path in self._paths(distributor_id):
             entry = self._entries_by_path.get(path)
             if entry is None:
-                entry = _Entry.of(path, self._read(path), head, path.read_bytes())
+                entry = _Entry.of(path, self.read(path), head, path.read_bytes())
                 self._entries_by_path[path] = entry
             head = entry.head
             entries.append(entry)
@@ -496,8 +499,8 @@ class Ledger:
         fault = _fault(head, document, self.roster_path(path.parent.name, document.sequence))
         if fault or not document.is_note:
             return fault
-        earlier = [self._read(entry.path) for entry in before if entry.key == key]
-        return _note_fault(document, earlier, self._read(live.path) if live else None)
+        earlier = [self.read(entry.path) for entry in before if entry.key == key]
+        return _note_fault(document, earlier, self.read(live.path) if live else None)
 
 
 def _fault(head: Head, document: Document, roster: Path) -> str | None:

@@ -3,7 +3,7 @@
 Asking and telling only; one module for each thing a person asks about.
 """
 
-from dagster_project.cli import compare, dispute, home, lines, months, release, reproduce
+from dagster_project.cli import compare, dispute, home, lines, months, release, reproduce, verify
 from dagster_project.cli.group import main
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "months",
     "release",
     "reproduce",
+    "verify",
 ]
