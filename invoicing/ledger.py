@@ -461,8 +461,8 @@ class Ledger:
             if not entry.is_from_before_heads and entry.follows != last:
                 return f"{said.file} was issued after {entry.follows}, {where} says after {last}"
             last = said.file_sha256
-        without = {one.file for one in self._without_anchor(entries)}
-        missing = [entry for file, entry in entries.items() if file in without]
+        named = {anchor.committed.file for anchor in self._heads.anchors}
+        missing = [entry for file, entry in entries.items() if file not in named]
         if all(entry.is_from_before_heads for entry in entries.values()):
             missing = []  # nothing was issued since there are heads; it is adopted as it is
         if len(missing) > 1 or any(entry.follows != last for entry in missing):

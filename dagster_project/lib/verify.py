@@ -16,9 +16,7 @@ from invoicing import durable
 from invoicing.verify import BrokenError
 
 _AGAIN = "`muster rebuild` publishes it again."
-_TAKE_AWAY = (
-    "A run that was killed leaves this; so does a stranger. Nothing reads it: take it away."
-)
+_TAKE_AWAY = "A run that was killed leaves this, or a stranger; nothing reads it: take it away."
 
 
 def checks_of(settings: Settings) -> list[tuple[str, Callable[[], str]]]:
