@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from invoicing.ledger import FOLLOWS, Document, Ledger, LedgerError
 from invoicing.verify import BrokenError, Check, checks_of, run
 
 MARCH = date(2026, 3, 5)
-POSITIONS = 1200
+POSITIONS = 550
 
 
 def close(warehouse: Warehouse, ledger: Ledger, period: str) -> list[Document]:
@@ -142,7 +141,7 @@ def test_any_bit_of_any_file(home: Path) -> None:
                 assert found, (path, position, data[position : position + 20])
                 assert found.file == named(home, path), (position, str(found))
                 tried += 1
-    assert tried > POSITIONS / 2
+    assert tried > 500
     assert broken(home) is None
 
 
@@ -394,6 +393,7 @@ def test_a_note_says_what_was_billed_and_what_it_leaves(home: Path) -> None:
     # C001 was billed 0.67; a note that says 0.68 and leaves 0.35 is the same difference.
     customer["billed_amount"], customer["known_amount"] = "0.68", "0.35"
     # The chains of content after it are renewed as well.
+    digest = ""
     for sequence in range(2, 6):
         file = home / f"ledger/alpenland/{sequence:06d}.json"
         one = value if sequence == 2 else json.loads(file.read_bytes())
@@ -544,4 +544,4 @@ def test_a_migration_killed_halfway_goes_on(tmp_path: Path) -> None:
 def test_nothing_is_verified_in_an_empty_home(tmp_path: Path) -> None:
     assert broken(tmp_path) is None
     assert {check.looked_at for check in checked(tmp_path)} >= {"0, none too many"}
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
