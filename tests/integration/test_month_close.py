@@ -196,6 +196,12 @@ def test_rebuild_needs_archive_journal_and_ledger_only(closed_house: House, tmp_
         shutil.rmtree(house.home / folder)
     house.muster("rebuild")
     assert (house.exports(), house.ledger(), house.marts()) == before
+    # It needs neither the lock nor the warehouse, and of two good homes the head is the same.
+    (house.home / "warehouse.duckdb").unlink()
+    (house.home / "lock").unlink()
+    found = house.ask("verify")
+    assert found["is_good"]
+    assert found["head"] == closed_house.ask("verify", "--head", found["head"])["head"]
 
 
 def test_a_waived_hold_is_issued_by_closing_again(closed_house: House, tmp_path: Path) -> None:
@@ -265,7 +271,11 @@ def test_nothing_is_made_from_a_forged_ledger(closed_house: House, tmp_path: Pat
         told = house.muster(*command, expect=1)
         assert "000001.json" in told
         assert "backup" in told
+    assert "BROKEN  documents: alpenland/000001.json: has sha256" in house.muster(
+        "verify", expect=1
+    )
     document.unlink()
+    assert "alpenland/000001.json: is missing" in house.muster("verify", expect=1)
     assert "sequence is 2, should be 1" in house.muster("rebuild", expect=1)
     assert (house.home / "warehouse.duckdb").exists()
     assert house.exports() == before
