@@ -1,4 +1,4 @@
-"""dispute, release and verify, as far as a ledger alone decides: no run is started and nothing is built."""
+"""dispute, release and verify, as far as a ledger alone decides: no run, and nothing is built."""
 
 import json
 from collections.abc import Callable
