@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from billing_marts import Warehouse, add_period, correct_january, fill_january
 
-from invoicing import disputes, documents, gate, notes
+from invoicing import disputes, documents, gate, heads, notes
 from invoicing.canonical import canonical_json, sha256
 from invoicing.exports import render
 from invoicing.heads import Anchor
@@ -22,7 +22,8 @@ from invoicing.ledger import FOLLOWS, Document, Ledger, LedgerError
 from invoicing.verify import BrokenError, Check, checks_of, run
 
 MARCH = date(2026, 3, 5)
-POSITIONS = 550
+# In each file of the ledger, and of the exports, whose files are compared whole.
+POSITIONS = {"ledger": 18, "exports": 3}
 
 
 def close(warehouse: Warehouse, ledger: Ledger, period: str) -> list[Document]:
@@ -128,11 +129,10 @@ def test_an_unharmed_home_is_good_and_says_how_much_was_looked_at(home: Path) ->
 def test_any_bit_of_any_file(home: Path) -> None:
     """Every file, and in each the first, the last and positions all over it."""
     paths = files(home)
-    each = -(-POSITIONS // len(paths))
     tried = 0
     for path in paths:
         with put_back(path) as data:
-            step = max(1, len(data) // each)
+            step = max(1, len(data) // POSITIONS[path.relative_to(home).parts[0]])
             for position in {*range(0, len(data), step), len(data) - 1}:
                 flipped = bytearray(data)
                 flipped[position] ^= 1 << (position % 8)
@@ -325,11 +325,11 @@ def test_a_figure_wrong_in_document_and_chain_is_named(home: Path) -> None:
 def resign(home: Path, path: Path) -> None:
     """Give the heads and every document after `path` the hashes they would have with it."""
     root = home / "ledger"
-    heads = Ledger(root).heads()
+    before_forgery = Ledger(root).heads()
     made: list[Anchor] = []
     before: str | None = None
     ends: dict[str, str] = {}
-    for anchor in heads.anchors:
+    for anchor in before_forgery.anchors:
         said = anchor.committed
         digest = said.file_sha256
         if said.file != disputes.FILE:
@@ -446,6 +446,38 @@ def test_two_documents_without_a_head_are_no_killed_run(home: Path) -> None:
     assert len(path.read_bytes().splitlines()) == 8
 
 
+def test_two_documents_after_the_same_one_are_no_killed_run(tmp_path: Path) -> None:
+    """Each alone is what a killed run leaves: it fits its chain and follows the last line."""
+    warehouse, roots = Warehouse(), (tmp_path / "one", tmp_path / "two")
+    fill_january(warehouse)
+    close(warehouse, Ledger(roots[0]), "2026-01")
+    of_january = (roots[0] / "heads.jsonl").read_bytes()
+    shutil.copytree(roots[0], roots[1])
+    for root, distributor_id in zip(roots, ("alpenland", "sakura"), strict=True):
+        february = Warehouse()
+        add_period(february, "2026-02", distributor_id)
+        close(february, Ledger(root), "2026-02")
+        (root / "heads.jsonl").write_bytes(of_january)
+        assert Ledger(root).verify() is None
+    for path in (roots[1] / "sakura").glob("000002.*"):
+        shutil.copy(path, roots[0] / "sakura" / path.name)
+    assert Ledger(roots[0]).verify() == (
+        "heads.jsonl does not name alpenland/000002.json: lines are missing"
+    )
+
+
+def test_heads_made_anew_in_another_order_are_noticed(home: Path) -> None:
+    """Well formed, and every file as named: but the documents say which came before which."""
+    root = home / "ledger"
+    said = [anchor.committed for anchor in Ledger(root).heads().anchors]
+    (root / "heads.jsonl").unlink()
+    heads.append(root, heads.Heads(), sorted(said, key=lambda one: (one.file, one.sequence)))
+    assert (found := broken(home))
+    # Alpenland's second document followed Sakura's first, and now comes right after its own.
+    assert found.file == "alpenland/000002.json"
+    assert "was issued after" in found.what
+
+
 def test_what_a_killed_run_left_is_cleared_away(home: Path) -> None:
     root = home / "ledger"
     left = [
@@ -465,15 +497,15 @@ def test_what_a_killed_run_left_is_cleared_away(home: Path) -> None:
 
 def test_a_note_of_a_dispute_without_its_head_is_healed(home: Path) -> None:
     ledger = Ledger(home / "ledger")
-    heads = ledger.root / "heads.jsonl"
-    before = heads.read_bytes()
+    path = ledger.root / "heads.jsonl"
+    before = path.read_bytes()
     disputes.record(ledger, "ALPENLAND-000005", 1, text="x", by="A. Clerk", on=MARCH)
-    whole = heads.read_bytes()
-    heads.write_bytes(before)
+    whole = path.read_bytes()
+    path.write_bytes(before)
     assert (found := broken(home))
     assert found.file == "heads.jsonl"
     Ledger(home / "ledger").recover()
-    assert heads.read_bytes() == whole
+    assert path.read_bytes() == whole
     assert broken(home) is None
 
 
