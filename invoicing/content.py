@@ -17,7 +17,7 @@ import duckdb
 from invoicing import draft, durable, gate, roster
 from invoicing.canonical import JsonObject, canonical_json, money_text, price_text, sha256
 from invoicing.draft import DraftInvoice, Row
-from invoicing.ledger import Head
+from invoicing.ledger import FOLLOWS, Head
 
 FORMAT = "musterhouse-document/1"
 _PACKAGES = ("musterhouse", "duckdb", "dbt-core", "dbt-duckdb")
@@ -41,6 +41,7 @@ def provenance_of(
     return {
         "content_sha256": sha256(canonical_json(content)),
         "previous_document_sha256": head.document_sha256,
+        FOLLOWS: head.ledger_sha256,
         "version_set_sha256": invoice.version_set_sha256,
         # Issued periods lend cut-offs and policies to those after them (R26).
         "ledger": draft.ledger_state(conn, invoice),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Literal
 import duckdb
 
 from invoicing import durable
-from invoicing.canonical import JsonObject, canonical_json
+from invoicing.canonical import JsonObject, canonical_json, sha256
+from invoicing.heads import Committed
 
 if TYPE_CHECKING:
     from invoicing.ledger import Document, Ledger
@@ -133,8 +133,8 @@ def record(
     """Add a note to the open dispute of a line, or open one; `settle` closes it with the note.
 
     Durable on return. Raises DisputeError, leaving the file as it was, when the line does not
-    exist, when there is nothing to settle, or when the note or the name is empty. OSError when
-    the disk does not take it.
+    exist, when there is nothing to settle, or when the note or the name is empty. LedgerError when
+    the ledger's heads contradict its files, OSError when the disk does not take it.
     """
     text, by = _checked("the note", text), _checked("the name", by)
     document = _document(ledger, number)
@@ -152,7 +152,10 @@ def record(
     kind: Kind = "settled" if settle else "noted" if standing else "opened"
     dispute_id = standing.dispute_id if standing else sequence
     note = Note(sequence, dispute_id, number, line_number, kind, text, by, on.isoformat())
-    _append(_path(ledger), note)
+    # What a killed run left is anchored first: at most one line is ever without its anchor.
+    ledger.anchor()
+    durable.append_file(_path(ledger), len(_intact(_path(ledger))), note.to_line())
+    ledger.anchor()
     return _dispute(document, line, (*(standing.notes if standing else ()), note))
 
 
@@ -168,6 +171,55 @@ def load_into(conn: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
         conn.execute(
             "insert into ledger.disputes values (?, ?, ?, ?, ?, ?, ?, ?)", dataclasses.astuple(note)
         )
+
+
+def committed(ledger: Ledger, sequence: int | None = None) -> Committed | None:
+    """The file up to this note, or the newest, as the ledger's heads name it; None without one."""
+    lines = _intact(_path(ledger)).splitlines(keepends=True)
+    position = len(lines) if sequence is None else sequence
+    if not 1 <= position <= len(lines):
+        return None
+    number = json.loads(lines[position - 1])["number"]
+    return Committed(FILE, position, number, sha256(b"".join(lines[:position])))
+
+
+def without_anchor(ledger: Ledger) -> list[Committed]:
+    """The newest note, unless the ledger's heads name it."""
+    newest, anchors = committed(ledger), ledger.heads().of(FILE)
+    if newest is None or (anchors and anchors[-1].committed.sequence >= newest.sequence):
+        return []
+    return [newest]
+
+
+def contradiction(ledger: Ledger) -> str | None:
+    """Where the file is not what the ledger's heads say was noted, in words, or None."""
+    try:
+        anchors, newest = ledger.heads().of(FILE), committed(ledger)
+        for anchor in anchors:
+            if committed(ledger, anchor.committed.sequence) != anchor.committed:
+                return (
+                    f"{FILE} is not what was noted up to note {anchor.committed.sequence}: "
+                    f"{anchor.committed}"
+                )
+    except (ValueError, KeyError, TypeError) as error:
+        return f"{FILE} is damaged ({error!r})"
+    named = anchors[-1].committed.sequence if anchors else 0
+    # One more is a note whose line a crash prevented. An older ledger has any number.
+    if newest and newest.sequence > named + 1 and ledger.heads().anchors:
+        return f"{FILE} has {newest.sequence} notes, the ledger's heads name {named}"
+    return None
+
+
+def torn(ledger: Ledger) -> int:
+    """The bytes of a last line that a crash tore off: no note, and nobody was told that it is."""
+    path = _path(ledger)
+    return path.stat().st_size - len(_intact(path)) if path.exists() else 0
+
+
+def cut_torn_line(ledger: Ledger) -> None:
+    """Durable on return; nothing is written when the file ends with a whole line."""
+    if torn(ledger):
+        durable.append_file(_path(ledger), len(_intact(_path(ledger))), b"")
 
 
 def _path(ledger: Ledger) -> Path:
@@ -262,27 +314,3 @@ def _intact(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     return content[: content.rfind(b"\n") + 1]
-
-
-def _append(path: Path, note: Note) -> None:
-    """Durable on return; a torn last line, left by a crash, is cut off first."""
-    intact, line, is_new = len(_intact(path)), note.to_line(), not path.exists()
-    durable.make_directory(path.parent)
-    try:
-        with path.open("ab", buffering=0) as target:
-            target.truncate(intact)
-            try:
-                rest = memoryview(line)
-                while rest:
-                    rest = rest[target.write(rest) :]
-                os.fsync(target.fileno())
-            except OSError:
-                # A full disk may have taken half a line: leave none of it behind.
-                target.truncate(intact)
-                raise
-    except OSError as error:
-        raise OSError(
-            error.errno, f"{error.strerror} ({len(line)} bytes needed)", str(path)
-        ) from error
-    if is_new:
-        durable.sync(path.parent)

@@ -53,6 +53,7 @@ def issue(conn: duckdb.DuckDBPyConnection, ledger: Ledger, period: str) -> list[
     were written since notes were drafted, and ledger.LedgerError when a document would not fit its
     chain.
     """
+    ledger.recover()
     due: list[tuple[DraftInvoice, gate.Release, list[DraftNote]]] = []
     for invoice in draft.invoices(conn, period):
         key = (period, invoice.distributor_id, invoice.currency)

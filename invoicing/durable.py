@@ -1,4 +1,4 @@
-"""Writing files that survive a crash: under a temporary name, fsynced, then renamed.
+"""Writing files that survive a crash: renamed when complete, or appended to and fsynced.
 
 Only bytes and names belong here. What a file means is decided by its caller.
 """
@@ -34,6 +34,34 @@ def write_file(path: Path, data: bytes) -> None:
         raise OSError(
             error.errno, f"{error.strerror} ({len(data)} bytes needed)", str(path)
         ) from error
+
+
+def append_file(path: Path, intact: int, data: bytes) -> None:
+    """Put `data` behind the first `intact` bytes of `path`; what follows them, torn off by a crash,
+    is cut away first.
+
+    Durable on return. Raises OSError naming the path and the bytes needed.
+    """
+    is_new = not path.exists()
+    make_directory(path.parent)
+    try:
+        with path.open("ab", buffering=0) as target:
+            target.truncate(intact)
+            try:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[target.write(rest) :]
+                os.fsync(target.fileno())
+            except OSError:
+                # A full disk may have taken half a line: leave none of it behind.
+                target.truncate(intact)
+                raise
+    except OSError as error:
+        raise OSError(
+            error.errno, f"{error.strerror} ({len(data)} bytes needed)", str(path)
+        ) from error
+    if is_new:
+        sync(path.parent)
 
 
 def publish_file(temporary: Path, path: Path) -> None:

@@ -17,10 +17,10 @@ import duckdb
 
 from invoicing import approval, draft, durable
 from invoicing.approval import AUTOMATIC, Approval, ApprovalError
-from invoicing.canonical import JsonObject, canonical_json, price_text
+from invoicing.canonical import JsonObject, canonical_json, price_text, sha256
 from invoicing.checks import CheckResult
 from invoicing.draft import DraftInvoice, DraftNote, Row, rows
-from invoicing.ledger import RELEASES, Document, Ledger
+from invoicing.ledger import RELEASES, Document, Ledger, LedgerError
 
 FORMAT = "musterhouse-release/1"
 _IDS_SHOWN = 5
@@ -152,13 +152,13 @@ def check_released(invoice: DraftInvoice, release: Release) -> None:
 
 def recorded(ledger: Ledger, period: str, distributor_id: str, currency: str) -> Release | None:
     """The release record last written, or None. It says nothing about whether it was issued."""
-    path = _path(ledger, period, distributor_id, currency)
+    path = record_path(ledger, period, distributor_id, currency)
     return _read(path) if path.is_file() else None
 
 
 def forget(ledger: Ledger, period: str, distributor_id: str, currency: str) -> None:
     """Remove a release whose invoice was cancelled: the period has to be decided on anew (R24)."""
-    path = _path(ledger, period, distributor_id, currency)
+    path = record_path(ledger, period, distributor_id, currency)
     if path.is_file():
         path.unlink()
         durable.sync(path.parent)
@@ -174,6 +174,37 @@ def release_again(
     recorded = _of_document(document)
     release = _release(invoice, notes, "released", [], recorded.released_by)
     _record(ledger, replace(release, issue_on=recorded.issue_on, due_on=recorded.due_on))
+
+
+def record_fault(ledger: Ledger, document: Document) -> str | None:
+    """Where the release record of an invoice in force is not what it was issued with, or None.
+
+    Of the notes in the record each was issued, in the same run. Raises LedgerError for a damaged
+    record.
+    """
+    key = (document.period, document.distributor_id, document.currency)
+    release = recorded(ledger, *key)
+    if release is None:
+        return (
+            f"there is none for {document.name}; a cancellation that was killed leaves this: "
+            "cancel it again"
+        )
+    notes: dict[str, set[str]] = defaultdict(set)
+    for one in ledger.documents(document.distributor_id):
+        if one.is_note and not one.cancels and one.period == document.period:
+            notes[f"{one.billed_period} {one.currency}"].add(one.content["totals"]["amount"])
+    for name, amount in release.notes.items():
+        if amount not in notes[name]:
+            return f"it releases a note of {amount} for {name}, which was not issued"
+    issued = replace(_of_document(document), state="released", notes=release.notes)
+    return next(
+        (
+            f"{name} is {is_value}, {document.name} was issued with {should_be}"
+            for name, should_be in asdict(issued).items()
+            if (is_value := asdict(release)[name]) != should_be
+        ),
+        None,
+    )
 
 
 def records(ledger: Ledger, period: str | None = None) -> list[Release]:
@@ -424,20 +455,40 @@ def _unapproved(invoice: DraftInvoice) -> str:
     )
 
 
-def _path(ledger: Ledger, period: str, distributor_id: str, currency: str) -> Path:
+def record_path(ledger: Ledger, period: str, distributor_id: str, currency: str) -> Path:
     # A currency has three letters, so the last dot of the name always separates it from the id.
     return ledger.root / RELEASES / period / f"{distributor_id}.{currency}.json"
 
 
 def _record(ledger: Ledger, release: Release) -> None:
-    path = _path(ledger, release.period, release.distributor_id, release.currency)
-    data = canonical_json({"format": FORMAT, **asdict(release)})
+    path = record_path(ledger, release.period, release.distributor_id, release.currency)
+    data = _to_bytes(release)
     if not path.is_file() or path.read_bytes() != data:
         durable.write_file(path, data)
 
 
+def _to_bytes(release: Release) -> bytes:
+    value = {"format": FORMAT, **asdict(release)}
+    # A record is written again at will, so nothing outside vouches for it: it does so itself.
+    return canonical_json({**value, "sha256": sha256(canonical_json(value))})
+
+
 def _read(path: Path) -> Release:
-    value = json.loads(path.read_bytes())
-    value.pop("format")
-    value["reasons"] = tuple(value["reasons"])
-    return Release(**value)
+    """Raises LedgerError when the record is not what was written. An older one has no checksum."""
+    try:
+        data = path.read_bytes()
+        value = json.loads(data)
+        own = value.pop("sha256", None)
+        if own not in (None, sha256(canonical_json(value))) or (
+            canonical_json({**value, **({"sha256": own} if own else {})}) != data
+        ):
+            raise ValueError("its bytes are not the ones its sha256 names")
+        if value.pop("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        value["reasons"] = tuple(value["reasons"])
+        return Release(**value)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LedgerError(
+            f"{path} is not a release record ({error}). Restore the ledger from its backup; if its "
+            "period is not issued yet, delete the file and close again."
+        ) from error

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 
-from invoicing import disputes, durable
+from invoicing import disputes, durable, heads
 from invoicing.canonical import JsonObject, canonical_json, sha256
+from invoicing.heads import Committed, Heads, HeadsError
 
 # Release records live beside the distributors' folders, so no distributor may have this id.
 RELEASES = "releases"
+
+# In the provenance: the hash of the document committed before it in the whole ledger.
+FOLLOWS = "previous_in_ledger_sha256"
 
 CREDIT_NOTE, DEBIT_NOTE = "credit_note", "debit_note"
 NOTES = (CREDIT_NOTE, DEBIT_NOTE)
@@ -59,6 +63,11 @@ class Document:
     @property
     def is_note(self) -> bool:
         return self.kind in NOTES
+
+    @property
+    def is_from_before_heads(self) -> bool:
+        """Issued by a version without a record of the heads: only its chain witnesses it."""
+        return FOLLOWS not in self.provenance
 
     @property
     def period(self) -> str:
@@ -106,6 +115,8 @@ class Head:
     period: str | None = None
     content_sha256: str | None = None
     document_sha256: str | None = None
+    # Of the document committed last in the whole ledger, whoever's it is: one order of them all.
+    ledger_sha256: str | None = None
 
     @property
     def next_sequence(self) -> int:
@@ -134,7 +145,18 @@ class _Entry:
     is_note: bool
     cancels: str | None
     number: str | None
+    follows: str | None
+    is_from_before_heads: bool
     head: Head
+
+    @property
+    def file(self) -> str:
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    @property
+    def committed(self) -> Committed:
+        assert self.head.document_sha256 is not None, "the head after a document has its hash"
+        return Committed(self.file, self.head.sequence, self.number, self.head.document_sha256)
 
     @classmethod
     def of(cls, path: Path, document: Document, before: Head, data: bytes) -> _Entry:
@@ -144,6 +166,8 @@ class _Entry:
             is_note=document.is_note,
             cancels=document.cancels,
             number=document.number,
+            follows=document.provenance.get(FOLLOWS),
+            is_from_before_heads=document.is_from_before_heads,
             head=before.after(document, data),
         )
 
@@ -165,11 +189,18 @@ class Ledger:
     The rename of the JSON file is the commit. Readers look at nothing else, so what a crash left
     behind (temporary files, a roster without its document) is invisible, and the next append of
     that distributor, which has the same sequence, overwrites it. One writer at a time.
+
+    A line in `heads.jsonl` then says that the document was committed. A crash before that line
+    leaves one document without it, which names the document the file ends with; whoever writes
+    next adds the line. With `is_partial` it holds some of another ledger's documents, to make the
+    next one again; in which order that one got them is not asked.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, is_partial: bool = False) -> None:
         self.root = root
+        self._is_partial = is_partial
         self._entries_by_path: dict[Path, _Entry] = {}
+        self._heads = Heads()
 
     def distributors(self) -> list[str]:
         """Ids of all distributors with at least one document, sorted."""
@@ -179,22 +210,31 @@ class Ledger:
         """All documents, or one distributor's, by distributor and sequence."""
         for owner in self.distributors() if distributor_id is None else [distributor_id]:
             for path in self._paths(owner):
-                yield self._read(path)
+                yield self.read(path)
 
     def head(self, distributor_id: str) -> Head:
         """The end of one distributor's chain."""
         entries = self._entries(distributor_id)
-        return entries[-1].head if entries else Head()
+        head = entries[-1].head if entries else Head()
+        return replace(head, ledger_sha256=self.heads().document_sha256(disputes.FILE))
+
+    def heads(self) -> Heads:
+        """The record of all that was committed. Raises HeadsError when it is damaged."""
+        path = self.root / heads.FILE
+        # It only ever grows, and one process writes: as long as it was is as it was.
+        if (path.stat().st_size if path.exists() else 0) != self._heads.intact:
+            self._heads = heads.read(self.root)
+        return self._heads
 
     def issued(self, period: str, distributor_id: str, currency: str) -> Document | None:
         """The invoice or nil document in force of a period, or None while there is none."""
         entry = _live(self._entries(distributor_id)).get((period, currency))
-        return self._read(entry.path) if entry else None
+        return self.read(entry.path) if entry else None
 
     def of_period(self, period: str, distributor_id: str, currency: str) -> list[Document]:
         """Every document that bills the period: invoices, cancelled ones too, and their notes."""
         return [
-            self._read(entry.path)
+            self.read(entry.path)
             for entry in self._entries(distributor_id)
             if entry.key == (period, currency)
         ]
@@ -209,7 +249,7 @@ class Ledger:
         for distributor_id in self.distributors():
             for entry in self._entries(distributor_id):
                 if entry.number == number:
-                    return self._read(entry.path)
+                    return self.read(entry.path)
         return None
 
     def document_path(self, distributor_id: str, sequence: int) -> Path:
@@ -240,21 +280,61 @@ class Ledger:
                 f"{existing.name}; an issued document never changes (R24)."
             )
         staged = self.staged_roster_path(distributor_id)
-        fault = _fault(self.head(distributor_id), document, staged) or _note_fault(
+        head = self.head(distributor_id)
+        fault = _fault(head, document, staged) or _note_fault(
             document, self.of_period(*key), existing
         )
+        if not fault and document.provenance.get(FOLLOWS) != head.ledger_sha256:
+            fault = f"it names {document.provenance.get(FOLLOWS)} as the document before it"
         if fault:
             raise LedgerError(f"{document.name} was not written: {fault}.")
         durable.publish_file(staged, self.roster_path(distributor_id, sequence))
-        durable.write_file(self.document_path(distributor_id, sequence), document.to_bytes())
+        path = self.document_path(distributor_id, sequence)
+        durable.write_file(path, document.to_bytes())
+        committed = _Entry.of(path, document, head, document.to_bytes()).committed
+        self._heads = heads.append(self.root, self.heads(), [committed])
+
+    def anchor(self) -> None:
+        """Add a line to `heads.jsonl` for what it does not name yet; none when it names all.
+
+        That is what a killed run had written, a new note, or the whole of a ledger from before
+        there was such a file. Raises LedgerError when it contradicts the files it names.
+        """
+        entries = self._all_entries()
+        fault = self._contradiction(entries)
+        if fault:
+            raise LedgerError(f"The ledger is damaged: {fault}. {self._restore()}")
+        missing = self._without_anchor(entries)
+        self._heads = heads.append(self.root, self.heads(), missing)
+
+    def recover(self) -> None:
+        """Clear away or complete what a killed run left; before anything new is written."""
+        for leftover in self.leftovers():
+            leftover.unlink()
+        disputes.cut_torn_line(self)
+        self.anchor()
+
+    def leftovers(self) -> list[Path]:
+        """Files a killed run left: temporary ones, and a roster whose document never came."""
+        temporary = [*self.root.glob(".*.tmp"), *self.root.glob("**/.*.tmp")]
+        rosters = [
+            path
+            for path in self.root.glob("*/*.roster.parquet")
+            if not path.with_name(path.name.replace(".roster.parquet", ".json")).exists()
+        ]
+        return sorted({path for path in (*temporary, *rosters) if path.is_file()})
+
+    def without_anchor(self) -> list[Committed]:
+        """What `heads.jsonl` does not name: a killed run's last write, or an older ledger."""
+        return self._without_anchor(self._all_entries())
 
     def verify(self) -> str | None:
         """The first broken link in words, or None when every document is as it was written.
 
         Checks hash chain, sequences, number series, roster hashes, that lines add up to the total
-        and customers to their line. Documents missing at the end of a chain leave no trace in
-        it: that is what the backup is for.
+        and customers to their line, and that what was committed is there, in that order.
         """
+        found: dict[str, _Entry] = {}
         for distributor_id in self.distributors():
             entries: list[_Entry] = []
             for path in self._paths(distributor_id):
@@ -269,7 +349,8 @@ class Ledger:
                     return f"{where}: is not a ledger document ({error!r})"
                 if fault:
                     return f"{where}: {fault}"
-        return None
+            found |= {entry.file: entry for entry in entries}
+        return self._contradiction(found)
 
     def load_into(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Replace schema `ledger` (documents, lines, customers, rosters, disputes) by the files.
@@ -289,7 +370,7 @@ class Ledger:
                 live = _live(entries)
                 in_force = {entry.path for entry in live.values()}
                 for entry in entries:
-                    document = self._read(entry.path)
+                    document = self.read(entry.path)
                     is_cancelled = not document.is_note and entry.path not in in_force
                     for table, found in _table_rows(document, is_cancelled).items():
                         _insert(conn, table, found)
@@ -311,11 +392,12 @@ class Ledger:
         """Raise LedgerError unless `verify` finds nothing; nothing is made from a damaged one."""
         fault = self.verify()
         if fault:
-            raise LedgerError(
-                f"The ledger is damaged: {fault}. Restore {self.root} from its backup."
-            )
+            raise LedgerError(f"The ledger is damaged: {fault}. {self._restore()}")
 
-    def _read(self, path: Path) -> Document:
+    def _restore(self) -> str:
+        return f"Restore {self.root} from its backup."
+
+    def read(self, path: Path) -> Document:
         """A document whose content is the one its provenance names. Raises LedgerError."""
         try:
             document = Document.from_bytes(path.read_bytes())
@@ -336,17 +418,62 @@ class Ledger:
         for path in self._paths(distributor_id):
             entry = self._entries_by_path.get(path)
             if entry is None:
-                entry = _Entry.of(path, self._read(path), head, path.read_bytes())
+                entry = _Entry.of(path, self.read(path), head, path.read_bytes())
                 self._entries_by_path[path] = entry
             head = entry.head
             entries.append(entry)
         return entries
 
+    def _all_entries(self) -> dict[str, _Entry]:
+        return {
+            entry.file: entry
+            for distributor_id in self.distributors()
+            for entry in self._entries(distributor_id)
+        }
+
+    def _without_anchor(self, entries: Mapping[str, _Entry]) -> list[Committed]:
+        named = {anchor.committed.file for anchor in self.heads().anchors}
+        missing = [entry.committed for file, entry in entries.items() if file not in named]
+        return [*missing, *disputes.without_anchor(self)]
+
+    def _contradiction(self, entries: Mapping[str, _Entry]) -> str | None:
+        """Where the files are not what `heads.jsonl` says was committed, in that order, or None.
+
+        What it does not name yet is right in two cases: nothing was issued since there are heads,
+        or one document or note is the last thing written, by a run that was killed before its line.
+        """
+        try:
+            self._heads = heads.read(self.root)
+        except HeadsError as error:
+            return str(error)
+        if self._is_partial:
+            return None
+        last = None
+        for anchor in self._heads.anchors:
+            said = anchor.committed
+            if said.file == disputes.FILE:
+                continue
+            entry, where = entries.get(said.file), f"{heads.FILE}, line {anchor.line}"
+            if entry is None:
+                return f"{said.file} is missing: {where} says {said.number or 'it'} was issued"
+            if entry.committed != said:
+                return f"{said.file} is not what was issued: {where} says {said}"
+            if not entry.is_from_before_heads and entry.follows != last:
+                return f"{said.file} was issued after {entry.follows}, {where} says after {last}"
+            last = said.file_sha256
+        named = {anchor.committed.file for anchor in self._heads.anchors}
+        missing = [entry for file, entry in entries.items() if file not in named]
+        if all(entry.is_from_before_heads for entry in entries.values()):
+            missing = []  # nothing was issued since there are heads; it is adopted as it is
+        if len(missing) > 1 or any(entry.follows != last for entry in missing):
+            return f"{heads.FILE} does not name {missing[0].file}: lines are missing"
+        return disputes.contradiction(self)
+
     def _check_name(self, distributor_id: str) -> None:
         """Ids are checked on load; this holds whatever the path to here was."""
         if Path(distributor_id).name != distributor_id or distributor_id.startswith("."):
             raise LedgerError(f"{distributor_id!r} cannot be the name of a ledger folder.")
-        if distributor_id.casefold() in (RELEASES, disputes.FILE):
+        if distributor_id.casefold() in (RELEASES, disputes.FILE, heads.FILE):
             raise LedgerError(f"A distributor cannot be called {distributor_id!r}: choose an id.")
         for other in self.distributors():
             if other != distributor_id and other.casefold() == distributor_id.casefold():
@@ -372,8 +499,8 @@ class Ledger:
         fault = _fault(head, document, self.roster_path(path.parent.name, document.sequence))
         if fault or not document.is_note:
             return fault
-        earlier = [self._read(entry.path) for entry in before if entry.key == key]
-        return _note_fault(document, earlier, self._read(live.path) if live else None)
+        earlier = [self.read(entry.path) for entry in before if entry.key == key]
+        return _note_fault(document, earlier, self.read(live.path) if live else None)
 
 
 def _fault(head: Head, document: Document, roster: Path) -> str | None:

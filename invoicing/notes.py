@@ -30,7 +30,7 @@ from invoicing.content import (
     totals_of,
 )
 from invoicing.draft import DraftInvoice, DraftNote, Row, rows
-from invoicing.ledger import CREDIT_NOTE, Document, Head, Ledger, LedgerError
+from invoicing.ledger import CREDIT_NOTE, FOLLOWS, Document, Head, Ledger, LedgerError
 
 _NOTE_CUSTOMER = ("customer_id", "customer_name", "licence_type", "owner", "quantity")
 
@@ -44,6 +44,7 @@ def cancel(ledger: Ledger, number: str, *, reason: str, by: str, on: date) -> Do
     """
     if not reason.strip() or not by.strip():
         raise ValueError("A cancellation needs a reason and a name, which stay in the ledger.")
+    ledger.recover()
     invoice = ledger.numbered(number)
     if invoice is None or invoice.kind != "invoice":
         raise LedgerError(f"{number} is not an invoice. `muster status` lists the invoices.")
@@ -86,6 +87,7 @@ def cancel(ledger: Ledger, number: str, *, reason: str, by: str, on: date) -> Do
         **invoice.provenance,
         "content_sha256": sha256(canonical_json(content)),
         "previous_document_sha256": head.document_sha256,
+        FOLLOWS: head.ledger_sha256,
         "released_by": by.strip(),
         "waivers": [],
     }

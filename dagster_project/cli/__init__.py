@@ -3,7 +3,17 @@
 Asking and telling only; one module for each thing a person asks about.
 """
 
-from dagster_project.cli import backup, compare, dispute, home, lines, months, release, reproduce
+from dagster_project.cli import (
+    backup,
+    compare,
+    dispute,
+    home,
+    lines,
+    months,
+    release,
+    reproduce,
+    verify,
+)
 from dagster_project.cli.group import main
 
 __all__ = [
@@ -16,4 +26,5 @@ __all__ = [
     "months",
     "release",
     "reproduce",
+    "verify",
 ]

@@ -5,6 +5,7 @@ Copying and naming only. What a mart is, is dbt's; nobody who reads a publicatio
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +24,9 @@ SCHEMAS = ("activity", "billing", "quality", "reference")
 CURRENT = "current.duckdb"
 MARTS = "marts"
 MANIFEST = "manifest.json"
+# Beside the manifest, not in it: the same marts have the same manifest, whoever published them, but
+# not the same database file.
+DATABASE = "database.json"
 
 # The versions before the present one stay for whoever opened them, and for a person who wants to
 # see yesterday's figures. Each is a full copy of the marts.
@@ -86,7 +90,8 @@ def publish(settings: Settings, run: str, *, again: bool = False) -> Publication
         _write_database(conn, database)
         marts = _write_marts(conn, folder)
     manifest = {"made_from": made_from, "marts": [asdict(mart) for mart in marts]}
-    durable.write_file(folder / MANIFEST, _json(manifest))
+    durable.write_file(folder / DATABASE, to_json(signed(_of_database(database))))
+    durable.write_file(folder / MANIFEST, to_json(signed(manifest)))
     _point(database, current)
     _turn(folder, settings.published / MARTS)
     _forget_old(settings.published, "warehouse-*.duckdb", keep=database)
@@ -103,6 +108,15 @@ def read_manifest(settings: Settings) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return manifest
+
+
+def signed(value: dict[str, Any]) -> dict[str, Any]:
+    """With the SHA-256 of the rest: nothing else vouches for what is published."""
+    return {**value, "sha256": hashlib.sha256(to_json(value)).hexdigest()}
+
+
+def _of_database(path: Path) -> dict[str, Any]:
+    return {"file": path.name, "database_sha256": durable.file_sha256(path)}
 
 
 def _tables(conn: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str | None]]:
@@ -245,7 +259,7 @@ def _forget_old(published: Path, pattern: str, *, keep: Path) -> None:
             path.unlink()
 
 
-def _json(value: Any) -> bytes:
+def to_json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 

@@ -38,7 +38,7 @@ def reproduce(settings: Settings, document: Document, tell: scratch.Tell) -> Rep
     with scratch.home(settings) as own:
         if document.cancels:
             scratch.take_documents(settings, own, known)
-            own_ledger = Ledger(own.ledger)
+            own_ledger = Ledger(own.ledger, is_partial=True)
             again = take_back_again(own_ledger, document)
             return compare(
                 document, ledger.roster_path(*place), again, own_ledger.roster_path(*place)
@@ -49,7 +49,7 @@ def reproduce(settings: Settings, document: Document, tell: scratch.Tell) -> Rep
         with warehouse.connect(own) as conn:
             warehouse.bring_up_to_date(conn, own, scratch.progress(tell))
         scratch.build(own, [scratch.INVOICES], tell)
-        again_ledger = Ledger(own.ledger)
+        again_ledger = Ledger(own.ledger, is_partial=True)
         with warehouse.connect(own) as conn:
             again = reissue(conn, again_ledger, of_the_same_run(ledger, document))
         return compare(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,19 +48,35 @@ def render(ledger: Ledger, document: Document, exports_root: Path) -> Rendered:
     files = _files(ledger, [d for d in ledger.documents(distributor_id) if d.period == period])
     folder = exports_root / period / distributor_id
     paths = tuple(file.path for file in files)
-    if _is_same(folder, files):
-        return Rendered(folder, paths, is_changed=False)
     # Ids begin with a letter or digit, so these names are no distributor's.
     new = folder.with_name(f".{distributor_id}.new")
     aside = folder.with_name(f".{distributor_id}.old")
     for leftover in (new, aside):
         if leftover.exists():
             shutil.rmtree(leftover)
+    if _is_same(folder, files):
+        return Rendered(folder, paths, is_changed=False)
     durable.make_directory(new)
     for file in files:
         _write(new, file)
     durable.replace_directory(new, folder, aside)
     return Rendered(folder, paths, is_changed=True)
+
+
+def expected(ledger: Ledger) -> dict[str, str]:
+    """The SHA-256 of every file the exports of this ledger consist of, by path; manifests last.
+
+    A period's folder is in it as soon as the period has a document, so also before it is rendered.
+    """
+    files: dict[str, str] = {}
+    for distributor_id in ledger.distributors():
+        by_period: dict[str, list[Document]] = defaultdict(list)
+        for document in ledger.documents(distributor_id):
+            by_period[document.period].append(document)
+        for period, documents in by_period.items():
+            for file in _files(ledger, documents):
+                files[f"{period}/{distributor_id}/{file.path}"] = _sha256(file)
+    return files
 
 
 def _files(ledger: Ledger, documents: list[Document]) -> list[ExportedFile]:

@@ -212,6 +212,12 @@ def test_a_backup_restored_elsewhere_rebuilds_to_the_same_bytes(
     house.muster("rebuild")
     found = (house.exports(), house.ledger(), house.marts())
     assert found == (closed_house.exports(), closed_house.ledger(), closed_house.marts())
+    # It needs neither the lock nor the warehouse, and of two good homes the head is the same.
+    (house.home / "warehouse.duckdb").unlink()
+    (house.home / "lock").unlink()
+    verified = house.ask("verify")
+    assert verified["is_good"]
+    assert verified["head"] == closed_house.ask("verify", "--head", verified["head"])["head"]
 
 
 def test_a_waived_hold_is_issued_by_closing_again(closed_house: House, tmp_path: Path) -> None:
@@ -307,7 +313,11 @@ def test_nothing_is_made_from_a_forged_ledger(closed_house: House, tmp_path: Pat
         told = house.muster(*command, expect=1)
         assert "000001.json" in told
         assert "backup" in told
+    assert "BROKEN  documents: alpenland/000001.json: has sha256" in house.muster(
+        "verify", expect=1
+    )
     document.unlink()
+    assert "alpenland/000001.json: is missing" in house.muster("verify", expect=1)
     assert "sequence is 2, should be 1" in house.muster("rebuild", expect=1)
     assert (house.home / "warehouse.duckdb").exists()
     assert house.exports() == before

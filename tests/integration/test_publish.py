@@ -8,9 +8,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_project.lib import publish, warehouse
+from dagster_project.lib import publish, verify, warehouse
 from dagster_project.lib.publish import PublishError
 from dagster_project.lib.settings import Settings
+from invoicing.verify import BrokenError, run
 
 # A reader in a process of its own: DuckDB shares a file that one process opens twice.
 _READ = """
@@ -207,3 +208,69 @@ def test_equal_marts_have_equal_bytes(settings: Settings, tmp_path: Path) -> Non
     assert (settings.published / "marts" / publish.MANIFEST).read_bytes() == (
         other.published / "marts" / publish.MANIFEST
     ).read_bytes()
+
+
+def _broken(settings: Settings) -> BrokenError | None:
+    (check,) = run(verify.checks_of(settings))
+    return check.broken
+
+
+def test_any_change_of_what_is_published_is_named(settings: Settings) -> None:
+    assert _broken(settings) is None
+    for number in (1, 2):
+        _build(settings, number)
+        publish.publish(settings, f"run{number}")
+    published = settings.published
+    (check,) = run(verify.checks_of(settings))
+    # Two marts, activity.usage_by_customer and quality.all_good, of each of two runs.
+    assert check.looked_at == "4 Parquet files and 2 databases of as many versions"
+    paths = [path for path in sorted(published.rglob("*")) if path.is_file()]
+    paths = [path for path in paths if path.parent.name != publish.MARTS]  # the link to run2's
+    assert len(paths) == 2 * (2 + 2) + 2 + 1
+    for path in paths:
+        good, name = path.read_bytes(), f"published/{path.relative_to(published).as_posix()}"
+        path.unlink()  # the database has two names, and is read-only
+        assert (found := _broken(settings))
+        assert found.file == name
+        step = max(1, len(good) // 12)
+        changes = [good + b" ", good[:-1], b""]
+        for position in range(0, len(good), step):
+            flipped = bytearray(good)
+            flipped[position] ^= 1 << (position % 8)
+            changes.append(bytes(flipped))
+        for changed in changes:
+            path.write_bytes(changed)
+            assert (found := _broken(settings)), (name, changed)
+            assert found.file == name
+        path.write_bytes(good)
+    assert _broken(settings) is None
+    for name in ("alien.parquet", "marts-run2/activity.alien.parquet", "marts-run9/x.parquet"):
+        path = published / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"PAR1")
+        assert (found := _broken(settings))
+        assert found.file.startswith(f"published/{name.split('/')[0]}")
+        path.unlink()
+        if "run9" in name:
+            path.parent.rmdir()
+    link = published / publish.MARTS
+    link.unlink()
+    assert (found := _broken(settings))
+    assert found.file == "published/marts"
+
+
+def test_an_older_publication_is_verified_as_far_as_it_can_be(settings: Settings) -> None:
+    """It recorded no hash of its database, and its manifest none of itself."""
+    _build(settings, 1)
+    publish.publish(settings, "run1")
+    folder = settings.published / "marts-run1"
+    (folder / publish.DATABASE).unlink()
+    manifest = json.loads((folder / publish.MANIFEST).read_bytes())
+    del manifest["sha256"]
+    (folder / publish.MANIFEST).write_bytes(publish.to_json(manifest))
+    (check,) = run(verify.checks_of(settings))
+    assert check.broken is None
+    assert (check.looked_at or "").endswith("; 1 databases from before their hash was kept")
+    (folder / "quality.all_good.parquet").write_bytes(b"PAR1")
+    assert (found := _broken(settings))
+    assert found.file == "published/marts-run1/quality.all_good.parquet"

@@ -1,4 +1,4 @@
-"""dispute and release, as far as a ledger alone decides: no run is started and nothing is built."""
+"""dispute, release and verify, as far as a ledger alone decides: no run, and nothing is built."""
 
 import json
 from collections.abc import Callable
@@ -12,8 +12,10 @@ from billing_marts import POLICIES, VERSION_SET, Warehouse, fill_january
 from click.testing import CliRunner, Result
 
 from dagster_project import cli
+from dagster_project.lib import lock
 from invoicing import documents, gate
 from invoicing.approval import Approval
+from invoicing.exports import render
 from invoicing.ledger import Ledger
 
 Run: TypeAlias = Callable[..., Result]
@@ -172,3 +174,51 @@ def test_drafts_in_two_currencies_need_to_be_told_apart(run: Run, ledger: Ledger
     result = run("release", "2026-01", "sakura", "--by", "R. Roe")
     assert result.exit_code == 1
     assert "has drafts in JPY and USD: add --currency" in result.output
+
+
+def test_verify_tells_each_check_and_the_head(run: Run, ledger: Ledger, tmp_path: Path) -> None:
+    render(ledger, next(ledger.documents()), tmp_path / "home/exports")
+    before = tree(tmp_path)
+    good = run("verify")
+    assert good.exit_code == 0, good.output
+    # Alpenland alone is issued; Cascadia is held and Sakura waits.
+    told = good.output.splitlines()
+    assert told[:2] == [
+        "good    heads: 1 lines, each chained to the one before",
+        "good    documents: 1 of 1 distributors, 1 as the heads have them",
+    ]
+    assert "good    releases: 3 records, 1 of them of invoices" in good.output
+    head = json.loads(run("verify", "--json").output)["head"]
+    assert f"Head {head}" in told
+    assert run("verify", "--head", head).exit_code == 0
+    assert tree(tmp_path) == before
+
+    path = ledger.document_path("alpenland", 1)
+    path.write_bytes(path.read_bytes().replace(b"47.35", b"47.36"))
+    bad = run("verify")
+    assert (bad.exit_code, "Traceback" in bad.output) == (1, False)
+    assert "BROKEN  documents: alpenland/000001.json: has sha256" in bad.output
+    assert f"Restore {ledger.root} from its backup." in bad.output
+    assert "exports: not looked at, it rests on what is broken" in bad.output
+    assert "Head" not in bad.output
+    found = json.loads(run("verify", "--json").output)
+    assert found["is_good"] is False
+    (broken,) = [check["broken"] for check in found["checks"] if check["broken"]]
+    assert broken["file"] == "alpenland/000001.json"
+    assert {"what", "action"} < set(broken)
+
+
+def test_verify_says_that_somebody_is_writing(run: Run, ledger: Ledger, tmp_path: Path) -> None:
+    """A document whose export is not there yet is what a run under way looks like."""
+    with lock.writer(tmp_path / "home/lock", "muster close"):
+        told = run("verify")
+    assert told.exit_code == 1
+    assert "exports/2026-01/alpenland/invoice.json: is missing" in told.output
+    assert "(muster close) is writing to this home: verify again when it is done." in told.output
+
+
+def test_verify_makes_no_home(run: Run, tmp_path: Path) -> None:
+    told = run("verify")
+    assert told.exit_code == 1
+    assert "is no home" in told.output
+    assert not (tmp_path / "home").exists()

@@ -11,6 +11,7 @@ import pytest
 from billing_marts import POLICIES, VERSION_SET, Warehouse, add_period
 
 from invoicing import documents, gate
+from invoicing.canonical import canonical_json, sha256
 from invoicing.checks import CheckResult
 from invoicing.ledger import Document, Ledger
 
@@ -31,7 +32,10 @@ def test_clean_drafts_are_released_with_everything_pinned(
         ("sakura", "released"),
     ]
     path = ledger.root / "releases" / "2026-01" / "cascadia.USD.json"
-    assert json.loads(path.read_bytes()) == {
+    record = json.loads(path.read_bytes())
+    checksum = record.pop("sha256")
+    assert checksum == sha256(canonical_json(record))
+    assert record == {
         "format": "musterhouse-release/1",
         "period": "2026-01",
         "distributor_id": "cascadia",

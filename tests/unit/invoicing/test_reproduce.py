@@ -23,7 +23,7 @@ Close = Callable[[Warehouse, Ledger, str], list[Document]]
 @pytest.fixture
 def other(tmp_path: Path) -> Ledger:
     """The ledger of a scratch home."""
-    return Ledger(tmp_path / "other")
+    return Ledger(tmp_path / "other", is_partial=True)
 
 
 def again(warehouse: Warehouse, ledger: Ledger, other: Ledger, document: Document) -> Any:
@@ -79,7 +79,7 @@ def test_notes_are_made_again_with_their_run_and_a_cancellation_from_the_ledger(
         ledger, "ALPENLAND-000001", reason="wrong", by="Ada", on=date(2026, 3, 5)
     )
     _lend(ledger, other, 3)
-    made = reproduce.take_back_again(Ledger(other.root), cancelled)
+    made = reproduce.take_back_again(Ledger(other.root, is_partial=True), cancelled)
     assert made.content == cancelled.content
 
 
