@@ -21,11 +21,11 @@ import duckdb
 
 from ingest import load
 from ingest.archive import Archive
-from ingest.contracts import FEEDS
+from ingest.contracts import FEEDS, LARGEST_FILE_BYTES
 from ingest.journal import Entry, Journal, Kind, Slot, State
 from ingest.landing import RETRACTION_SUFFIX, Delivery, Format, find
 from ingest.load import Load
-from ingest.parse import LARGEST_FILE_BYTES, LARGEST_NOTE_BYTES, Parsed, Rejected, parse
+from ingest.parse import LARGEST_NOTE_BYTES, Parsed, Rejected, parse
 from ingest.reasons import Reason, printable
 
 # One transaction and one journal write for so many files or rows: small files would otherwise
@@ -120,7 +120,10 @@ def receive(
             prints.take(delivery)
         except OSError as error:
             unread.add(delivery.slot)
-            receipts.append(_unreadable(delivery, f"{error.strerror or error}: {error.filename}"))
+            detail = (
+                f"{error.strerror or error}: {error.filename}; make it readable, then load again"
+            )
+            receipts.append(_unreadable(delivery, detail))
     intake = _Intake(
         conn,
         Archive(home / "archive"),

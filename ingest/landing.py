@@ -100,7 +100,7 @@ def find(
                 if not day.is_dir(follow_symlinks=False):
                     reject(name, "not a date's folder: files belong in <feed>/<YYYY-MM-DD>/")
                 elif snapshot_date is None:
-                    reject(name, "the folder's name is not a date YYYY-MM-DD")
+                    reject(name, "the folder's name is not a date YYYY-MM-DD; rename it")
                 elif dates is None or snapshot_date in dates:
                     files = _folder(entries(day, name), name, feed.name, snapshot_date, reject)
                     deliveries.extend(files)
@@ -122,7 +122,7 @@ def _folder(
         if entry.is_file(follow_symlinks=False):
             names[entry.name] = Path(entry.path)
         else:
-            reject(f"{relative}/{entry.name}", "not a regular file")
+            reject(f"{relative}/{entry.name}", "not a regular file: put the file itself here")
     for name, path in names.items():
         is_manifest = name.endswith(MANIFEST_SUFFIX)
         is_retraction = name.endswith(RETRACTION_SUFFIX)
@@ -130,9 +130,9 @@ def _folder(
         format = next((one for one in Format if base.endswith(f".{one}")), None)
         source = base.removesuffix(f".{format}")
         if format is None:
-            why = "the name does not end in .csv, .csv.gz or .parquet"
+            why = "the name does not end in .csv, .csv.gz or .parquet; rename it"
         elif not re.fullmatch(IDENTIFIER_PATTERN, source) or re.match(RESERVED_PATTERN, source):
-            why = "not a source's name: letters, digits, dots, dashes, underscores"
+            why = "not a source's name, which has letters, digits, dots, dashes, underscores"
         elif is_manifest and base not in names:
             why = f"a manifest without its file {printable(base)}"
         else:

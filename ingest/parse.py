@@ -22,7 +22,14 @@ from typing import Any
 
 import polars as pl
 
-from ingest.contracts import IDENTIFIER_PATTERN, RESERVED_PATTERN, Column, ColumnType, Contract
+from ingest.contracts import (
+    IDENTIFIER_PATTERN,
+    LARGEST_FILE_BYTES,
+    RESERVED_PATTERN,
+    Column,
+    ColumnType,
+    Contract,
+)
 from ingest.landing import Format
 from ingest.reasons import Reason, printable
 
@@ -30,8 +37,6 @@ MAX_FIELD_BYTES = 65_536
 # The archive keeps the whole row; the quarantine shows enough of it to be recognised.
 MAX_RAW_TEXT = 4_096
 MAX_INTEGER = 999_999_999
-# What a file may take once it is unpacked. A day of ten million devices is one gigabyte.
-LARGEST_FILE_BYTES = 4 << 30
 # Real files shrink to a fifth or a thirtieth; gzip's own limit is a thousandth. Small ones may do
 # what they like.
 LARGEST_RATIO = 200
@@ -440,6 +445,7 @@ def _join_quoted_lines(records: pl.DataFrame) -> pl.DataFrame:
     lines = records["raw_text"]
     first = records.item(0, "line_number")
     joined: dict[str, list[Any]] = {"line_number": [], "joined": []}
+    ends: list[int] = []
     swallowed: list[int] = []
     consumed = 0
     for opener in openers:
@@ -452,6 +458,7 @@ def _join_quoted_lines(records: pl.DataFrame) -> pl.DataFrame:
         while is_open:
             at += 1
             if at - first >= len(lines) or length > _MAX_RECORD_BYTES:
+                _refuse_malformed(joined, ends)
                 raise Rejected(
                     Reason.UNCLOSED_QUOTE, f"line {opener}: a quote opens and never closes"
                 )
@@ -460,16 +467,12 @@ def _join_quoted_lines(records: pl.DataFrame) -> pl.DataFrame:
             length += len(more) + 1
             # Counting is enough: whatever quotes stand in wrong places is found below.
             is_open = more.count('"') % 2 == 0
-        text = "\n".join(parts)
-        if not _is_well_formed(pl.Series([text.removesuffix("\r")])).item():
-            raise Rejected(
-                Reason.UNCLOSED_QUOTE,
-                f"line {opener}: a quote opens and closes in the middle of line {at}",
-            )
         joined["line_number"].append(opener)
-        joined["joined"].append(text)
+        joined["joined"].append("\n".join(parts))
+        ends.append(at)
         swallowed.extend(range(opener + 1, at + 1))
         consumed = at
+    _refuse_malformed(joined, ends)
     return (
         records.filter(~pl.col("line_number").is_in(swallowed))
         .join(
@@ -480,6 +483,18 @@ def _join_quoted_lines(records: pl.DataFrame) -> pl.DataFrame:
         )
         .select("line_number", pl.coalesce("joined", "raw_text").alias("raw_text"))
     )
+
+
+def _refuse_malformed(joined: dict[str, list[Any]], ends: list[int]) -> None:
+    """All at once: asking Polars about a row by itself takes longer than reading it."""
+    texts = pl.Series(joined["joined"], dtype=pl.String).str.strip_suffix("\r")
+    wrong = (~_is_well_formed(texts)).arg_true()
+    if len(wrong):
+        raise Rejected(
+            Reason.UNCLOSED_QUOTE,
+            f"line {joined['line_number'][wrong[0]]}: a quote opens and closes in the middle of "
+            f"line {ends[wrong[0]]}",
+        )
 
 
 def _is_well_formed(raw: pl.Series) -> pl.Series:

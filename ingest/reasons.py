@@ -17,10 +17,11 @@ _UNPRINTABLE = re.compile(
 _LONGEST_SHOWN = 2_000
 
 
-def printable(text: str) -> str:
+def printable(text: str, longest: int | None = _LONGEST_SHOWN) -> str:
     """A sender's text fit for a message: `\\u001b` for what must not be printed, not too long."""
-    shown = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text[:_LONGEST_SHOWN])
-    return shown if len(text) <= _LONGEST_SHOWN else f"{shown}… ({len(text):,} characters)"
+    shown = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text[:longest])
+    is_whole = longest is None or len(text) <= longest
+    return shown if is_whole else f"{shown}… ({len(text):,} characters)"
 
 
 class Reason(StrEnum):
@@ -104,7 +105,7 @@ class Reason(StrEnum):
     FILE_TOO_LARGE = (
         "file_too_large",
         "The file, unpacked, is larger than allowed.",
-        "Send what belongs in it; if that is so large, raise MUSTER_LARGEST_FILE.",
+        "Send what belongs in it; if that is so large, raise MUSTER_LARGEST_FILE_BYTES.",
     )
     NO_FINAL_LINE_BREAK = (
         "no_final_line_break",
@@ -161,3 +162,14 @@ class Reason(StrEnum):
         "The retraction names other bytes than those in force.",
         "Name the SHA-256 of the version to take back, or take the note away.",
     )
+
+
+_BY_CODE = {str(one): one for one in Reason}
+
+
+def told(reason: str | None, detail: str | None) -> str:
+    """Why a file was not taken, where, and what to do about it: one line."""
+    if reason is None:
+        return detail or ""
+    known = _BY_CODE[reason]
+    return f"{detail or known.sentence.rstrip('.')}. {known.remedy}"

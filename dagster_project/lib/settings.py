@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from ingest.contracts import LARGEST_FILE_BYTES
+
 # The dbt project, the seeds and dagster.yaml are files of the repository, so Musterhouse is
 # installed editable and finds them beside this package.
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -44,6 +46,7 @@ class Settings:
     seeds     reference data that people review
     project   the dbt project's folder
     first_day the first day that has a partition
+    largest_file_bytes  a landing file that unpacks to more is refused
     """
 
     home: Path
@@ -51,6 +54,7 @@ class Settings:
     seeds: Path
     project: Path = REPOSITORY / "dbt"
     first_day: date = FIRST_DAY
+    largest_file_bytes: int = LARGEST_FILE_BYTES
 
     @classmethod
     def from_environment(
@@ -63,8 +67,8 @@ class Settings:
     ) -> Settings:
         """Arguments first, then MUSTER_HOME, MUSTER_LANDING, MUSTER_SEEDS, then the defaults.
 
-        Raises SettingsError when MUSTER_FIRST_DAY is not a date or two folders overlap so that
-        one would be read as the other.
+        Raises SettingsError when MUSTER_FIRST_DAY is not a date, MUSTER_LARGEST_FILE_BYTES is not
+        a number, or two folders overlap so that one would be read as the other.
         """
         values = os.environ if environment is None else environment
         settings = cls(
@@ -72,6 +76,9 @@ class Settings:
             landing=_absolute(landing or values.get("MUSTER_LANDING") or "landing"),
             seeds=_absolute(seeds or values.get("MUSTER_SEEDS") or REPOSITORY / "seeds"),
             first_day=_first_day(values.get("MUSTER_FIRST_DAY") or FIRST_DAY.isoformat()),
+            largest_file_bytes=_bytes(
+                values.get("MUSTER_LARGEST_FILE_BYTES") or LARGEST_FILE_BYTES
+            ),
         )
         if settings.landing == settings.home or settings.home in settings.landing.parents:
             raise SettingsError(
@@ -129,6 +136,7 @@ class Settings:
             "MUSTER_LANDING": str(self.landing),
             "MUSTER_SEEDS": str(self.seeds),
             "MUSTER_FIRST_DAY": self.first_day.isoformat(),
+            "MUSTER_LARGEST_FILE_BYTES": str(self.largest_file_bytes),
             "MUSTER_WAREHOUSE": str(self.warehouse),
             "DBT_PROJECT_DIR": str(self.project),
             "DBT_PROFILES_DIR": str(self.project),
@@ -171,6 +179,16 @@ def environment_of(settings: Settings) -> Iterator[None]:
 
 def _absolute(path: str | Path) -> Path:
     return Path(path).expanduser().absolute()
+
+
+def _bytes(text: str | int) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"MUSTER_LARGEST_FILE_BYTES is {text!r}; it must be a number of bytes such as "
+            f"{LARGEST_FILE_BYTES}."
+        ) from error
 
 
 def _first_day(text: str) -> date:
