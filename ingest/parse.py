@@ -301,7 +301,7 @@ def _decompress(path: Path, largest: int | None) -> bytes:
     blocks: list[bytes] = []
     try:
         with gzip.open(path) as source:
-            while block := source.read(_BLOCK_BYTES):
+            while block := source.read1(_BLOCK_BYTES):
                 blocks.append(block)
                 unpacked += len(block)
                 _check_size(unpacked, largest, "gzip: the text has more than")
@@ -610,19 +610,8 @@ def _native_text(column: Column) -> pl.Expr:
     value = pl.col(column.name)
     if column.type not in (ColumnType.DATE, ColumnType.TIMESTAMP):
         return value.cast(pl.String)
-    days = _is_of_our_era(value, column)
     return pl.coalesce(
-        pl.when(days).then(value).cast(pl.String), value.to_physical().cast(pl.String)
-    )
-
-
-def _is_of_our_era(value: pl.Expr, column: Column) -> pl.Expr:
-    """Years 1 to 9999, judged by the bare number: Polars panics on days it cannot name."""
-    if column.type is ColumnType.DATE:
-        return value.to_physical().is_between(-_FIRST_DAY, _END_DAY, closed="left")
-    milliseconds = value.dt.timestamp("ms")
-    return milliseconds.is_between(
-        -_FIRST_DAY * _DAY_MILLISECONDS, _END_DAY * _DAY_MILLISECONDS, closed="left"
+        _in_calendar(value, column).cast(pl.String), value.to_physical().cast(pl.String)
     )
 
 
@@ -753,11 +742,11 @@ def _from_text(text: pl.Expr, column: Column) -> pl.Expr:
     match column.type:
         case ColumnType.DATE:
             exact = pl.when(text.str.contains(_DATE)).then(text)
-            return _in_calendar(exact.str.to_date("%Y-%m-%d", strict=False))
+            return _in_calendar(exact.str.to_date("%Y-%m-%d", strict=False), column)
         case ColumnType.TIMESTAMP:
             exact = pl.when(text.str.contains(_TIMESTAMP)).then(text)
             return _in_calendar(
-                exact.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", strict=False, time_unit="us")
+                exact.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", strict=False, time_unit="us"), column
             )
         case ColumnType.INTEGER:
             return pl.when(text.str.contains(_INTEGER)).then(text).cast(pl.Int64, strict=False)
@@ -770,9 +759,9 @@ def _from_native(value: pl.Expr, column: Column) -> pl.Expr:
     """The same from a Parquet value; null when CSV could not have said it."""
     match column.type:
         case ColumnType.DATE:
-            return pl.when(_is_of_our_era(value, column)).then(value).cast(pl.Date)
+            return _in_calendar(value, column).cast(pl.Date)
         case ColumnType.TIMESTAMP:
-            return pl.when(_is_of_our_era(value, column)).then(value).cast(pl.Datetime("us"))
+            return _in_calendar(value, column).cast(pl.Datetime("us"))
         case ColumnType.INTEGER:
             return pl.when(value.is_between(0, MAX_INTEGER)).then(value).cast(pl.Int64)
         case _:
@@ -781,9 +770,15 @@ def _from_native(value: pl.Expr, column: Column) -> pl.Expr:
             return pl.when(wide.is_between(*bounds)).then(wide).cast(pl.Decimal(18, 6))
 
 
-def _in_calendar(day: pl.Expr) -> pl.Expr:
-    """Years 1 to 9999: what YYYY-MM-DD can say and every reader downstream can hold."""
-    return pl.when(day.is_between(date(1, 1, 1), date(9999, 12, 31))).then(day)
+def _in_calendar(value: pl.Expr, column: Column) -> pl.Expr:
+    """Years 1 to 9999: what YYYY-MM-DD can say and every reader downstream can hold. Judged by the
+    bare number, because Polars panics on days it cannot name."""
+    days = value.to_physical()
+    scale = 1
+    if column.type is ColumnType.TIMESTAMP:
+        days, scale = value.dt.timestamp("ms"), _DAY_MILLISECONDS
+    is_named = days.is_between(-_FIRST_DAY * scale, _END_DAY * scale, closed="left")
+    return pl.when(is_named).then(value)
 
 
 @lru_cache(maxsize=64)

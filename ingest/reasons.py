@@ -90,7 +90,7 @@ class Reason(StrEnum):
     WRONG_ENCODING = (
         "wrong_encoding",
         "The file is not valid UTF-8.",
-        "Save it as UTF-8.",
+        "Save it as UTF-8 and send it again.",
     )
     NUL_BYTE = (
         "nul_byte",
