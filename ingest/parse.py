@@ -32,6 +32,7 @@ from ingest.contracts import (
 )
 from ingest.landing import Format
 from ingest.reasons import Reason, printable
+from ingest.trial import ends_the_reader
 
 MAX_FIELD_BYTES = 65_536
 # The archive keeps the whole row; the quarantine shows enough of it to be recognised.
@@ -161,6 +162,10 @@ def parse(
         _check_size(path.stat().st_size, largest_file_bytes, "the file has")
     how = (contract, snapshot_date, clock_skew_minutes, promise)
     if format is Format.PARQUET:
+        _check_magic(path)
+        if promise.sha256 is None:
+            # Bytes that are vouched for are read as they were written.
+            _try_in_a_child(path, largest_file_bytes)
         try:
             parsed = _judge(_read_parquet(path, contract, largest_file_bytes), *how)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -558,7 +563,6 @@ def _broken(records: pl.DataFrame, reason: Reason) -> pl.DataFrame:
 def _read_parquet(path: Path, contract: Contract, largest: int | None) -> _Rows:
     """Raises a Polars error or panic when the file is damaged."""
     warnings: list[str] = []
-    _check_magic(path)
     scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
     schema = scan.collect_schema()
     _check_names(list(schema), contract, warnings)
@@ -591,6 +595,14 @@ def _read_parquet(path: Path, contract: Contract, largest: int | None) -> _Rows:
         )
 
     return _Rows(table.height, slices(), locate, warnings, is_text=False)
+
+
+def _try_in_a_child(path: Path, largest: int | None) -> None:
+    how = ends_the_reader(path, None if largest is None else largest // _PARQUET_CELL_BYTES)
+    if how is not None:
+        raise Rejected(
+            Reason.CORRUPT_FILE, f"Parquet: it is damaged so that the reader breaks off ({how})"
+        )
 
 
 def _check_magic(path: Path) -> None:
