@@ -332,7 +332,7 @@ def test_a_path_never_leaves_its_folder(
         ("-12.50", "-12.50"),  # a number is harmless and stays one
         ("+3", "+3"),
         ("-1+2", "'-1+2"),
-        ("-5\n=1", '"\'-5\n\'=1"'),
+        ("-5\n=1", "\"'-5\n'=1\""),
         # Where a spreadsheet splits at semicolons, what follows one begins a cell.
         ("A;=1+1", "A;'=1+1"),
         ("A\t@x", "A\t'@x"),
