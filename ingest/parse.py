@@ -406,8 +406,12 @@ def _header(line: str, contract: Contract, warnings: list[str]) -> tuple[dict[st
     try:
         _check_names(names, contract, warnings)
     except Rejected as error:
-        other = next((one for one in ";\t|" if names[0].count(one) >= 2), None)
-        hint = "" if other is None else f"; it is separated by {other!r} instead of commas"
+        other = next((one for one in ";\t|" if line.count(one) >= 2), None)
+        hint = (
+            ""
+            if other is None or "," in line
+            else f"; it is separated by {other!r} instead of commas"
+        )
         raise Rejected(error.reason, f"line 1: {error.detail}{hint}") from error
     return {name: names.index(name) for name in contract.column_names}, len(names)
 

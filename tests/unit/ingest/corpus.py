@@ -340,6 +340,8 @@ WHOLE_FILES = (
     _csv("blanks-alone", b"   \n  \n", Refused(R.EMPTY_FILE, "no header line")),
     _csv("header-alone", _lines(U), Accepted(0)),
     _csv("header-missing", _lines(G, O), Refused(R.WRONG_HEADER, "line 1: missing: 'snapshot_")),
+    # Found by make fuzz.
+    _csv("blank-line-first", _lines("", U, G), Refused(R.WRONG_HEADER, "line 1: missing")),
     _csv("header-twice", _lines(U, U, O), Accepted(1, ((2, "snapshot_date", R.INVALID_DATE),))),
     _csv("comment-before-header", _lines("# export", U, G), Refused(R.WRONG_HEADER, "# export")),
     _csv("excel-separator-line", _lines("sep=,", U, G), Refused(R.WRONG_HEADER, "'sep='")),

@@ -399,3 +399,10 @@ def test_the_size_is_bounded_by_a_setting_and_what_was_accepted_stays_readable(s
     site.reopen(lose_warehouse=True)
     assert {one.outcome for one in site.synchronise()} == {"restored"}
     assert site.tables() == tables
+
+
+def test_every_reason_is_in_the_book() -> None:
+    book = (Path(__file__).parents[3] / "docs/intake.md").read_text(encoding="utf-8")
+    assert [reason for reason in Reason if f"| `{reason}` |" not in book] == []
+    assert f"{len(CASES)} files" in book
+    assert f"{len(PLACES)} paths" in book
