@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test test-long lint format lock clean
+.PHONY: demo test test-long lint format lock clean fuzz
 
 demo: .venv/installed  ## simulate two months, close them, show the invoices
 	$(BIN)/muster demo
@@ -40,3 +40,9 @@ lock: .venv/installed  ## after a change of dependencies in pyproject.toml
 
 clean:
 	rm -rf .venv demo
+
+# Atheris has no wheel for every Python we support, so it is no dependency and has its own folder.
+fuzz: .venv/installed  ## coverage-guided fuzzing of the parsers, two minutes a format
+	test -d .venv/fuzz || $(BIN)/pip install --quiet --disable-pip-version-check --target .venv/fuzz atheris==3.0.0
+	for format in $(if $(FUZZ),"$(FUZZ)","csv -max_total_time=120" "csv.gz -max_total_time=120" "parquet -max_total_time=120"); do \
+		PYTHONPATH=.venv/fuzz $(BIN)/python tests/fuzz/fuzz_parse.py $$format -max_len=8192 || exit 1; done

@@ -25,6 +25,10 @@ class ColumnType(StrEnum):
 IDENTIFIER_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
 RESERVED_PATTERN = r"(?i)^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?$"
 
+# What a file may take once it is unpacked; a machine with little memory lowers it. The snapshot of
+# ten million devices has one gigabyte.
+LARGEST_FILE_BYTES = 4 << 30
+
 
 @dataclass(frozen=True)
 class Column:

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import re
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -20,12 +21,12 @@ import duckdb
 
 from ingest import load
 from ingest.archive import Archive
-from ingest.contracts import FEEDS
+from ingest.contracts import FEEDS, LARGEST_FILE_BYTES
 from ingest.journal import Entry, Journal, Kind, Slot, State
 from ingest.landing import RETRACTION_SUFFIX, Delivery, Format, find
 from ingest.load import Load
-from ingest.parse import Parsed, Rejected, parse
-from ingest.reasons import Reason
+from ingest.parse import LARGEST_NOTE_BYTES, Parsed, Rejected, parse
+from ingest.reasons import Reason, printable
 
 # One transaction and one journal write for so many files or rows: small files would otherwise
 # spend their time on flushing to disk, and large ones must not pile up in memory.
@@ -34,6 +35,13 @@ _BATCH_ROWS = 2_000_000
 # A file that changed this recently can change again without its times showing it, so it is not
 # remembered as seen.
 SETTLED_NS = 1_000_000_000
+
+# Refusals that rest on something beside the file's own bytes: other files, a setting.
+_CAN_CHANGE = (
+    Reason.TWO_FILES_FOR_SLOT,
+    Reason.IN_FORCE_ELSEWHERE,
+    Reason.FILE_TOO_LARGE,
+)
 
 Progress = Callable[[int, int, str], None]
 
@@ -86,6 +94,7 @@ def receive(
     feeds: Collection[str] | None = None,
     dates: Collection[date] | None = None,
     clock_skew_minutes: int = 10,
+    largest_file_bytes: int = LARGEST_FILE_BYTES,
     progress: Progress = _silent,
 ) -> list[Receipt]:
     """Take in what the landing folder holds (of these feeds and dates), and say what became of it.
@@ -111,8 +120,17 @@ def receive(
             prints.take(delivery)
         except OSError as error:
             unread.add(delivery.slot)
-            receipts.append(_unreadable(delivery, f"{error.strerror or error}: {error.filename}"))
-    intake = _Intake(conn, Archive(home / "archive"), Journal(home / "journal"), clock_skew_minutes)
+            detail = (
+                f"{error.strerror or error}: {error.filename}; make it readable, then load again"
+            )
+            receipts.append(_unreadable(delivery, detail))
+    intake = _Intake(
+        conn,
+        Archive(home / "archive"),
+        Journal(home / "journal"),
+        clock_skew_minutes,
+        largest_file_bytes,
+    )
     # A slot of which one file cannot be read waits: another file must not speak in its place.
     groups = [
         (slot, list(group))
@@ -191,6 +209,7 @@ def _reread(archive: Archive, slot: Slot, entry: Entry) -> Parsed:
             slot.snapshot_date,
             entry.clock_skew_minutes,
             manifest,
+            largest_file_bytes=None,
         )
     except Rejected as error:
         raise IntakeError(
@@ -262,6 +281,7 @@ class _Intake:
     archive: Archive
     journal: Journal
     clock_skew_minutes: int
+    largest_file_bytes: int
     arriving: dict[Slot, str] = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
 
@@ -353,7 +373,7 @@ class _Intake:
                 feed=slot.feed,
                 snapshot_date=slot.snapshot_date,
                 source=slot.source,
-                detail=f"{retraction.who}: {retraction.why}",
+                detail=printable(f"{retraction.who}: {retraction.why}"),
             )
             if is_in_force or (not is_spent and _is_withdrawn(delivery, prints)):
                 if is_in_force:
@@ -395,7 +415,7 @@ class _Intake:
         if (
             noted is not None
             and (noted.sha256, noted.manifest_sha256) == (sha256, manifest_sha256)
-            and noted.reason not in (Reason.TWO_FILES_FOR_SLOT, Reason.IN_FORCE_ELSEWHERE)
+            and noted.reason not in _CAN_CHANGE
         ):
             self.receipts.append(_receipt(noted, Outcome(noted.kind)))
             return []
@@ -416,7 +436,7 @@ class _Intake:
             prints.forget(delivery.path)
             self.receipts.append(_unreadable(delivery, detail))
             return []
-        manifest = delivery.manifest.read_bytes() if delivery.manifest else None
+        manifest = _start_of(delivery.manifest) if delivery.manifest else None
         skew = current.clock_skew_minutes if current and is_in_force else None
         clock_skew_minutes = self.clock_skew_minutes if skew is None else skew
         try:
@@ -427,6 +447,8 @@ class _Intake:
                 slot.snapshot_date,
                 clock_skew_minutes,
                 manifest,
+                # What was accepted once stays readable.
+                largest_file_bytes=None if is_in_force else self.largest_file_bytes,
             )
         except Rejected as error:
             is_misplaced = error.reason is Reason.WRONG_DATE_FOLDER
@@ -583,14 +605,26 @@ class _Fingerprints:
         self._fresh[key] = (*times, sha256)
 
 
+def _start_of(path: Path) -> bytes:
+    """A small file, or one byte more of a large one than it may have."""
+    with path.open("rb") as source:
+        return source.read(LARGEST_NOTE_BYTES + 1)
+
+
 def _read_retraction(path: Path) -> _Retraction | str:
+    content = _start_of(path)
+    if len(content) > LARGEST_NOTE_BYTES:
+        return f"it is longer than {LARGEST_NOTE_BYTES:,} bytes"
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(content)
         fields = [values[name] for name in ("sha256", "who", "why")]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        return f"it needs a JSON object with sha256, who and why ({type(error).__name__}: {error})"
+        why = printable(f"{type(error).__name__}: {error}")
+        return f"it needs a JSON object with sha256, who and why ({why})"
     if not all(isinstance(text, str) and text.strip() for text in fields):
         return "sha256, who and why must be texts that are not empty"
+    if not re.fullmatch(r"[0-9A-Fa-f]{64}", fields[0]):
+        return f"{printable(fields[0][:80])!r} is no SHA-256: 64 hexadecimal digits are needed"
     return _Retraction(fields[0].lower(), fields[1], fields[2])
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ingest.contracts import FEEDS, IDENTIFIER_PATTERN, RESERVED_PATTERN
 from ingest.journal import Slot
+from ingest.reasons import printable
 
 MANIFEST_SUFFIX = ".manifest.json"
 RETRACTION_SUFFIX = ".retracted.json"
@@ -71,13 +72,21 @@ def find(
     """List the landing folder, or only these feeds and dates of it.
 
     Names that begin with a dot are unfinished uploads and are passed over. Links are not
-    followed. Raises FileNotFoundError when the folder is not there.
+    followed. Names of what is no delivery are escaped, to be shown. Raises FileNotFoundError when
+    the landing folder is not there.
     """
     deliveries: list[Delivery] = []
     unrecognised: list[Unrecognised] = []
 
     def reject(name: str, why: str) -> None:
-        unrecognised.append(Unrecognised(name, why))
+        unrecognised.append(Unrecognised(printable(name), why))
+
+    def entries(folder: os.DirEntry[str], name: str) -> list[os.DirEntry[str]]:
+        try:
+            return _entries(Path(folder.path))
+        except OSError as error:
+            reject(name, f"the folder cannot be opened: {error.strerror}")
+            return []
 
     for feed in _entries(landing):
         if not feed.is_dir(follow_symlinks=False):
@@ -85,15 +94,15 @@ def find(
         elif feed.name not in FEEDS:
             reject(feed.name, f"no such feed; the feeds are {', '.join(FEEDS)}")
         elif feeds is None or feed.name in feeds:
-            for day in _entries(Path(feed.path)):
+            for day in entries(feed, feed.name):
                 name = f"{feed.name}/{day.name}"
                 snapshot_date = _date(day.name)
                 if not day.is_dir(follow_symlinks=False):
                     reject(name, "not a date's folder: files belong in <feed>/<YYYY-MM-DD>/")
                 elif snapshot_date is None:
-                    reject(name, "the folder's name is not a date YYYY-MM-DD")
+                    reject(name, "the folder's name is not a date YYYY-MM-DD; rename it")
                 elif dates is None or snapshot_date in dates:
-                    files = _folder(Path(day.path), name, feed.name, snapshot_date, unrecognised)
+                    files = _folder(entries(day, name), name, feed.name, snapshot_date, reject)
                     deliveries.extend(files)
     return Found(
         tuple(sorted(deliveries, key=lambda one: (one.slot, one.file_name))),
@@ -102,18 +111,18 @@ def find(
 
 
 def _folder(
-    folder: Path,
+    entries: Iterable[os.DirEntry[str]],
     relative: str,
     feed: str,
     snapshot_date: date,
-    unrecognised: list[Unrecognised],
+    reject: Callable[[str, str], None],
 ) -> Iterator[Delivery]:
     names: dict[str, Path] = {}
-    for entry in _entries(folder):
+    for entry in entries:
         if entry.is_file(follow_symlinks=False):
             names[entry.name] = Path(entry.path)
         else:
-            unrecognised.append(Unrecognised(f"{relative}/{entry.name}", "not a regular file"))
+            reject(f"{relative}/{entry.name}", "not a regular file: put the file itself here")
     for name, path in names.items():
         is_manifest = name.endswith(MANIFEST_SUFFIX)
         is_retraction = name.endswith(RETRACTION_SUFFIX)
@@ -121,11 +130,11 @@ def _folder(
         format = next((one for one in Format if base.endswith(f".{one}")), None)
         source = base.removesuffix(f".{format}")
         if format is None:
-            why = "the name does not end in .csv, .csv.gz or .parquet"
+            why = "the name does not end in .csv, .csv.gz or .parquet; rename it"
         elif not re.fullmatch(IDENTIFIER_PATTERN, source) or re.match(RESERVED_PATTERN, source):
-            why = "not a source's name: letters, digits, dots, dashes, underscores"
+            why = "not a source's name, which has letters, digits, dots, dashes, underscores"
         elif is_manifest and base not in names:
-            why = f"a manifest without its file {base}"
+            why = f"a manifest without its file {printable(base)}"
         else:
             if not is_manifest and not (is_retraction and base in names):
                 yield Delivery(
@@ -138,7 +147,7 @@ def _folder(
                     is_retraction=is_retraction,
                 )
             continue
-        unrecognised.append(Unrecognised(f"{relative}/{name}", why))
+        reject(f"{relative}/{name}", why)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

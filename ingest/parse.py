@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -21,14 +22,32 @@ from typing import Any
 
 import polars as pl
 
-from ingest.contracts import IDENTIFIER_PATTERN, RESERVED_PATTERN, Column, ColumnType, Contract
+from ingest.contracts import (
+    IDENTIFIER_PATTERN,
+    LARGEST_FILE_BYTES,
+    RESERVED_PATTERN,
+    Column,
+    ColumnType,
+    Contract,
+)
 from ingest.landing import Format
-from ingest.reasons import Reason
+from ingest.reasons import Reason, printable
+from ingest.trial import ends_the_reader
 
 MAX_FIELD_BYTES = 65_536
 # The archive keeps the whole row; the quarantine shows enough of it to be recognised.
 MAX_RAW_TEXT = 4_096
 MAX_INTEGER = 999_999_999
+# Real files shrink to a fifth or a thirtieth; gzip's own limit is a thousandth. Small ones may do
+# what they like.
+LARGEST_RATIO = 200
+_RATIO_MATTERS_FROM = 64 << 20
+_BLOCK_BYTES = 1 << 20
+LARGEST_NOTE_BYTES = 1 << 20  # of a manifest or a retraction
+# A row of Parquet takes at least this much a column in memory, however well it is packed.
+_PARQUET_CELL_BYTES = 8
+# A header of the contract is under 200 bytes; nobody adds thousands of columns on purpose.
+_LONGEST_HEADER = 65_536
 # Rows judged at a time: bounds the memory of the intermediate columns, not the result.
 _SLICE_ROWS = 1_000_000
 # A quoted field that spans more than this is taken for a quote that was never closed.
@@ -41,7 +60,12 @@ _TIMESTAMP = (
 _INTEGER = r"^[0-9]{1,9}$"
 _DECIMAL = r"^[0-9]{1,12}(?:\.[0-9]{1,6})?$"
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
+_BLANK = r"^\s+$"
 _EMAIL_COLUMNS = ("user_id", "device_id")
+
+# Days from 0001-01-01 to 1970-01-01, and from there to 10000-01-01.
+_FIRST_DAY, _END_DAY = 719_162, 2_932_897
+_DAY_MILLISECONDS = 86_400_000
 
 _FIELD = r'(?:"(?:[^"]|"")*"|[^",]*)'
 _FIELD_AFTER_COMMA = f",{_FIELD}"
@@ -78,9 +102,10 @@ class Rejected(Exception):
     """The whole file is refused: `reason` is the code, `detail` what was found and where."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
         self.reason = reason
-        self.detail = detail
+        # It may quote the sender, and is told in terminals and kept in the journal.
+        self.detail = printable(detail)
+        super().__init__(f"{reason}: {self.detail}")
 
 
 @dataclass(frozen=True)
@@ -116,11 +141,13 @@ def parse(
     snapshot_date: date,
     clock_skew_minutes: int,
     manifest: bytes | None = None,
+    largest_file_bytes: int | None = LARGEST_FILE_BYTES,
 ) -> Parsed:
     """Read a file of a feed for a snapshot date. Same content, same frames, in every format.
 
-    `manifest` is the text of the file beside it. Raises Rejected when the whole file is refused
-    and OSError when it cannot be read from disk.
+    `manifest` is the text of the file beside it. `largest_file_bytes` bounds the unpacked size,
+    None for a file that was accepted before, whatever the bounds were. Raises Rejected when the
+    whole file is refused and OSError when it cannot be read from disk.
     """
     promise = _Manifest.read(manifest, contract)
     if promise.sha256 is not None:
@@ -131,13 +158,25 @@ def parse(
                 Reason.MANIFEST_MISMATCH,
                 f"the manifest says SHA-256 {promise.sha256}, the file has {found}",
             )
+    if format is not Format.CSV_GZ:
+        _check_size(path.stat().st_size, largest_file_bytes, "the file has")
+    how = (contract, snapshot_date, clock_skew_minutes, promise)
     if format is Format.PARQUET:
-        rows = _read_parquet(path, contract)
+        _check_magic(path)
+        if promise.sha256 is None:
+            # Bytes that are vouched for are read as they were written.
+            _try_in_a_child(path, largest_file_bytes)
+        try:
+            parsed = _judge(_read_parquet(path, contract, largest_file_bytes), *how)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            lines = str(error).strip().splitlines() or ["unreadable"]
+            raise Rejected(Reason.CORRUPT_FILE, f"Parquet: {lines[0]}") from error
     else:
-        content = path.read_bytes() if format is Format.CSV else _decompress(path)
+        is_plain = format is Format.CSV
+        content = path.read_bytes() if is_plain else _decompress(path, largest_file_bytes)
         rows = _read_csv(content, contract, is_vouched_for=promise.vouches)
         del content
-    parsed = _judge(rows, contract, snapshot_date, clock_skew_minutes, promise)
+        parsed = _judge(rows, *how)
     if parsed.rows_in_file != (
         parsed.accepted.height + parsed.quarantined.height + parsed.duplicates
     ):
@@ -170,13 +209,18 @@ class _Manifest:
     def read(cls, content: bytes | None, contract: Contract) -> _Manifest:
         if content is None:
             return cls()
+        if len(content) > LARGEST_NOTE_BYTES:
+            raise Rejected(
+                Reason.MANIFEST_INVALID,
+                f"the manifest is longer than {LARGEST_NOTE_BYTES:,} bytes",
+            )
 
         def invalid(why: str) -> Rejected:
             return Rejected(Reason.MANIFEST_INVALID, f"the manifest {why}")
 
         try:
             values = json.loads(content, parse_float=Decimal)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError, InvalidOperation) as error:
             raise invalid(f"is not JSON: {error}") from error
         if not isinstance(values, dict):
             raise invalid("is not a JSON object")
@@ -202,6 +246,8 @@ class _Manifest:
                 if isinstance(total, bool) or not isinstance(total, str | int | Decimal):
                     raise InvalidOperation
                 exact[name] = Decimal(total)
+                if not exact[name].is_finite():
+                    raise InvalidOperation
             except InvalidOperation as error:
                 raise invalid(f"gives {total!r} as the total of {name}") from error
         return cls(True, rows, sha256, exact)
@@ -246,12 +292,38 @@ class _Rows:
     is_text: bool
 
 
-def _decompress(path: Path) -> bytes:
+def _check_size(size: int, largest: int | None, what: str) -> None:
+    if largest is not None and size > largest:
+        raise Rejected(
+            Reason.FILE_TOO_LARGE, f"{what} {size:,} bytes; {largest:,} are allowed at most"
+        )
+
+
+def _decompress(path: Path, largest: int | None) -> bytes:
+    """The text of a gzip file, which stops where it grows beyond what a real one holds."""
+    packed = path.stat().st_size
+    unpacked = 0
+    blocks: list[bytes] = []
     try:
         with gzip.open(path) as source:
-            return source.read()
+            while block := source.read1(_BLOCK_BYTES):
+                blocks.append(block)
+                unpacked += len(block)
+                _check_size(unpacked, largest, "gzip: the text has more than")
+                if largest is not None and unpacked > max(
+                    _RATIO_MATTERS_FROM, LARGEST_RATIO * packed
+                ):
+                    raise Rejected(
+                        Reason.FILE_TOO_LARGE,
+                        f"gzip: {packed:,} bytes unpack to more than {unpacked:,}, over "
+                        f"{LARGEST_RATIO} times as many",
+                    )
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise Rejected(Reason.CORRUPT_FILE, f"gzip: {error}") from error
+        raise Rejected(
+            Reason.CORRUPT_FILE,
+            f"gzip: {error} (after {unpacked:,} bytes of text, in a file of {packed:,} bytes)",
+        ) from error
+    return b"".join(blocks)
 
 
 def _read_csv(content: bytes, contract: Contract, is_vouched_for: bool) -> _Rows:
@@ -273,6 +345,11 @@ def _read_csv(content: bytes, contract: Contract, is_vouched_for: bool) -> _Rows
         warnings.append("byte_order_mark: the file begins with a byte order mark")
     if not content.strip():
         raise Rejected(Reason.EMPTY_FILE, "the file holds no header line")
+    if b"\n" not in content and b"\r" in content:
+        at = content.index(b"\r")
+        raise Rejected(
+            Reason.WRONG_HEADER, f"line 1, byte {at}: lines end in CR alone; LF or CRLF is needed"
+        )
     if not content.endswith(b"\n") and not is_vouched_for:
         last = content.count(b"\n") + 1
         raise Rejected(
@@ -317,11 +394,25 @@ def _place(content: bytes, at: int) -> str:
 
 def _header(line: str, contract: Contract, warnings: list[str]) -> tuple[dict[str, int], int]:
     """Where the contract's columns stand, and how many fields a row has."""
+    if len(line) > _LONGEST_HEADER:
+        raise Rejected(
+            Reason.WRONG_HEADER,
+            f"line 1: the header is longer than {_LONGEST_HEADER:,} characters",
+        )
     try:
         names = next(csv.reader([line], strict=True))
     except csv.Error as error:
         raise Rejected(Reason.WRONG_HEADER, f"line 1: {error}") from error
-    _check_names(names, contract, warnings)
+    try:
+        _check_names(names, contract, warnings)
+    except Rejected as error:
+        other = next((one for one in ";\t|" if line.count(one) >= 2), None)
+        hint = (
+            ""
+            if other is None or "," in line
+            else f"; it is separated by {other!r} instead of commas"
+        )
+        raise Rejected(error.reason, f"line 1: {error.detail}{hint}") from error
     return {name: names.index(name) for name in contract.column_names}, len(names)
 
 
@@ -336,7 +427,7 @@ def _check_names(names: list[str], contract: Contract, warnings: list[str]) -> N
             Reason.WRONG_HEADER, f"missing: {_quoted(missing)}{found}. The columns are {shown}"
         )
     if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
         raise Rejected(Reason.WRONG_HEADER, f"repeated: {_quoted(twice)}. The columns are {shown}")
     if [name for name in names if name in expected] != expected:
         raise Rejected(Reason.WRONG_HEADER, f"out of order. The columns are {shown}")
@@ -363,34 +454,34 @@ def _join_quoted_lines(records: pl.DataFrame) -> pl.DataFrame:
     lines = records["raw_text"]
     first = records.item(0, "line_number")
     joined: dict[str, list[Any]] = {"line_number": [], "joined": []}
+    ends: list[int] = []
     swallowed: list[int] = []
     consumed = 0
     for opener in openers:
         if opener <= consumed:
             continue
         at = opener
-        text = lines.item(opener - first)
+        parts = [lines.item(opener - first)]
+        length = len(parts[0])
         is_open = True
         while is_open:
             at += 1
-            if at - first >= len(lines) or len(text) > _MAX_RECORD_BYTES:
+            if at - first >= len(lines) or length > _MAX_RECORD_BYTES:
+                _refuse_malformed(joined, ends)
                 raise Rejected(
                     Reason.UNCLOSED_QUOTE, f"line {opener}: a quote opens and never closes"
                 )
             more = lines.item(at - first)
-            text = f"{text}\n{more}"
-            if '"' in more:
-                whole = pl.Series([text])
-                is_open = whole.str.contains(f"(?s){_ENDS_INSIDE_QUOTES}").item()
-        if not _is_well_formed(pl.Series([text.removesuffix("\r")])).item():
-            raise Rejected(
-                Reason.UNCLOSED_QUOTE,
-                f"line {opener}: a quote opens and closes in the middle of line {at}",
-            )
+            parts.append(more)
+            length += len(more) + 1
+            # Counting is enough: whatever quotes stand in wrong places is found below.
+            is_open = more.count('"') % 2 == 0
         joined["line_number"].append(opener)
-        joined["joined"].append(text)
+        joined["joined"].append("\n".join(parts))
+        ends.append(at)
         swallowed.extend(range(opener + 1, at + 1))
         consumed = at
+    _refuse_malformed(joined, ends)
     return (
         records.filter(~pl.col("line_number").is_in(swallowed))
         .join(
@@ -401,6 +492,18 @@ def _join_quoted_lines(records: pl.DataFrame) -> pl.DataFrame:
         )
         .select("line_number", pl.coalesce("joined", "raw_text").alias("raw_text"))
     )
+
+
+def _refuse_malformed(joined: dict[str, list[Any]], ends: list[int]) -> None:
+    """All at once: asking Polars about a row by itself takes longer than reading it."""
+    texts = pl.Series(joined["joined"], dtype=pl.String).str.strip_suffix("\r")
+    wrong = (~_is_well_formed(texts)).arg_true()
+    if len(wrong):
+        raise Rejected(
+            Reason.UNCLOSED_QUOTE,
+            f"line {joined['line_number'][wrong[0]]}: a quote opens and closes in the middle of "
+            f"line {ends[wrong[0]]}",
+        )
 
 
 def _is_well_formed(raw: pl.Series) -> pl.Series:
@@ -461,19 +564,25 @@ def _broken(records: pl.DataFrame, reason: Reason) -> pl.DataFrame:
     return records.select("row_number", pl.lit(reason.value).alias("reason"))
 
 
-def _read_parquet(path: Path, contract: Contract) -> _Rows:
+def _read_parquet(path: Path, contract: Contract, largest: int | None) -> _Rows:
+    """Raises a Polars error or panic when the file is damaged."""
     warnings: list[str] = []
-    try:
-        schema = pl.read_parquet_schema(path)
-        _check_names(list(schema), contract, warnings)
-        for column in contract.columns:
-            _check_type(column, schema[column.name])
-        table = pl.read_parquet(
-            path, columns=list(contract.column_names), glob=False, hive_partitioning=False
-        )
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        lines = str(error).strip().splitlines() or ["unreadable"]
-        raise Rejected(Reason.CORRUPT_FILE, f"Parquet: {lines[0]}") from error
+    scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    schema = scan.collect_schema()
+    _check_names(list(schema), contract, warnings)
+    for column in contract.columns:
+        _check_type(column, schema[column.name])
+    # Millions of equal rows fit into some kilobytes, so the footer is asked before they are read.
+    rows_promised = scan.select(pl.len()).collect().item()
+    needed = rows_promised * len(contract.columns) * _PARQUET_CELL_BYTES
+    _check_size(needed, largest, f"Parquet: {rows_promised:,} rows take more than")
+    table = pl.read_parquet(
+        path, columns=list(contract.column_names), glob=False, hive_partitioning=False
+    )
+    unknown = [column for column in contract.columns if isinstance(schema[column.name], pl.Null)]
+    table = table.with_columns(
+        pl.col(column.name).cast(_POLARS_TYPE[column.type]) for column in unknown
+    )
     texts = [column.name for column in contract.columns if column.type in _TEXTS]
     table = table.with_columns(pl.col(texts).cast(pl.String)).with_row_index("row_number", offset=1)
     table = table.with_columns(pl.col("row_number").cast(pl.Int64))
@@ -483,13 +592,43 @@ def _read_parquet(path: Path, contract: Contract) -> _Rows:
             yield _Slice(table.slice(start, _SLICE_ROWS), _NONE_BROKEN)
 
     def locate(row_numbers: pl.Series) -> pl.DataFrame:
-        values = [pl.col(name).cast(pl.String).fill_null("") for name in contract.column_names]
+        values = [_native_text(column).fill_null("") for column in contract.columns]
         return table[row_numbers - 1].select(
             pl.col("row_number").alias("line_number"),
             pl.concat_str(values, separator=",").alias("raw_text"),
         )
 
     return _Rows(table.height, slices(), locate, warnings, is_text=False)
+
+
+def _try_in_a_child(path: Path, largest: int | None) -> None:
+    how = ends_the_reader(path, None if largest is None else largest // _PARQUET_CELL_BYTES)
+    if how is not None:
+        raise Rejected(
+            Reason.CORRUPT_FILE, f"Parquet: it is damaged so that the reader breaks off ({how})"
+        )
+
+
+def _check_magic(path: Path) -> None:
+    with path.open("rb") as source:
+        start = source.read(4)
+        source.seek(max(path.stat().st_size - 4, 0))
+        end = source.read(4)
+    if b"PARE" in (start, end):
+        raise Rejected(Reason.CORRUPT_FILE, "Parquet: it is encrypted; send it without encryption")
+    for place, found in (("begins", start), ("ends", end)):
+        if found != b"PAR1":
+            raise Rejected(Reason.CORRUPT_FILE, f"Parquet: it {place} with {found!r}, not b'PAR1'")
+
+
+def _native_text(column: Column) -> pl.Expr:
+    """A Parquet value as text; the bare number where no calendar has such a day."""
+    value = pl.col(column.name)
+    if column.type not in (ColumnType.DATE, ColumnType.TIMESTAMP):
+        return value.cast(pl.String)
+    return pl.coalesce(
+        _in_calendar(value, column).cast(pl.String), value.to_physical().cast(pl.String)
+    )
 
 
 def _check_type(column: Column, found: pl.DataType) -> None:
@@ -619,11 +758,11 @@ def _from_text(text: pl.Expr, column: Column) -> pl.Expr:
     match column.type:
         case ColumnType.DATE:
             exact = pl.when(text.str.contains(_DATE)).then(text)
-            return _in_calendar(exact.str.to_date("%Y-%m-%d", strict=False))
+            return _in_calendar(exact.str.to_date("%Y-%m-%d", strict=False), column)
         case ColumnType.TIMESTAMP:
             exact = pl.when(text.str.contains(_TIMESTAMP)).then(text)
             return _in_calendar(
-                exact.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", strict=False, time_unit="us")
+                exact.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", strict=False, time_unit="us"), column
             )
         case ColumnType.INTEGER:
             return pl.when(text.str.contains(_INTEGER)).then(text).cast(pl.Int64, strict=False)
@@ -636,20 +775,26 @@ def _from_native(value: pl.Expr, column: Column) -> pl.Expr:
     """The same from a Parquet value; null when CSV could not have said it."""
     match column.type:
         case ColumnType.DATE:
-            return _in_calendar(value.cast(pl.Date))
+            return _in_calendar(value, column).cast(pl.Date)
         case ColumnType.TIMESTAMP:
-            return _in_calendar(value.cast(pl.Datetime("us")))
+            return _in_calendar(value, column).cast(pl.Datetime("us"))
         case ColumnType.INTEGER:
             return pl.when(value.is_between(0, MAX_INTEGER)).then(value).cast(pl.Int64)
         case _:
             bounds = (Decimal(0), Decimal("999999999999.999999"))
-            wide = value.cast(pl.Decimal(38, 6))
+            wide = value.cast(pl.Decimal(38, 6), strict=False)
             return pl.when(wide.is_between(*bounds)).then(wide).cast(pl.Decimal(18, 6))
 
 
-def _in_calendar(day: pl.Expr) -> pl.Expr:
-    """Years 1 to 9999: what YYYY-MM-DD can say and every reader downstream can hold."""
-    return pl.when(day.is_between(date(1, 1, 1), date(9999, 12, 31))).then(day)
+def _in_calendar(value: pl.Expr, column: Column) -> pl.Expr:
+    """Years 1 to 9999: what YYYY-MM-DD can say and every reader downstream can hold. Judged by the
+    bare number, because Polars panics on days it cannot name."""
+    days = value.to_physical()
+    scale = 1
+    if column.type is ColumnType.TIMESTAMP:
+        days, scale = value.dt.timestamp("ms"), _DAY_MILLISECONDS
+    is_named = days.is_between(-_FIRST_DAY * scale, _END_DAY * scale, closed="left")
+    return pl.when(is_named).then(value)
 
 
 @lru_cache(maxsize=64)
@@ -669,8 +814,8 @@ def _checks(
         if column.type in _TEXTS:
             check(Reason.FIELD_TOO_LONG, value.str.len_bytes() > MAX_FIELD_BYTES)
             check(Reason.NUL_CHARACTER, value.str.contains("\0", literal=True))
-            if column.required:
-                check(Reason.MISSING_VALUE, value.is_null())
+            blank = value.str.contains(_BLANK)
+            check(Reason.MISSING_VALUE, value.is_null() | blank if column.required else blank)
         else:
             given = pl.col(_given(column.name))
             if column.required:

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from dagster_project.cli.terminal import printable_output
 from dagster_project.lib.settings import Settings, keep_private
 
 FAILED = 1
@@ -22,6 +23,10 @@ _OWN_PACKAGES = ("dagster_project", "ingest", "invoicing")
 
 class _Group(click.Group):
     """Ends with a reason a person can act on, never with a traceback."""
+
+    def main(self, *args: Any, **how: Any) -> Any:
+        with printable_output():
+            return super().main(*args, **how)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -15,6 +15,7 @@ import click
 from dagster_project.cli.dispute import tell_disputes
 from dagster_project.cli.group import main
 from dagster_project.cli.telling import days_in_words, plain, print_json, print_table
+from dagster_project.cli.terminal import exact
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def sql(settings: Settings, query: str, as_csv: bool) -> None:
     if as_csv:
         import csv
 
-        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer = csv.writer(exact(sys.stdout), lineterminator="\n")
         writer.writerow(headers)
         writer.writerows(rows)
     else:

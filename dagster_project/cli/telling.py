@@ -13,6 +13,8 @@ from decimal import Decimal
 
 import click
 
+from ingest.reasons import printable
+
 LINE_HEADERS = ("line", "partner", "product", "units", "price", "amount")
 
 # More lines than this of one kind say less.
@@ -90,7 +92,9 @@ def print_table(
 def _cell(value: object, *, grouped: bool) -> str:
     if value is None:
         return ""
-    return f"{value:,}" if grouped and type(value) is int else str(value)
+    if grouped and type(value) is int:
+        return f"{value:,}"
+    return printable(str(value), longest=None)
 
 
 def plain(value: object) -> object:

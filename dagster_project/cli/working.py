@@ -16,6 +16,7 @@ import click
 
 from dagster_project.lib import lock, receiving
 from dagster_project.lib.settings import Settings
+from ingest.reasons import printable
 
 if TYPE_CHECKING:
     from dagster_project.lib.runs import Runner
@@ -94,14 +95,14 @@ def progress() -> Iterator[Any]:
 
         yield tell_once
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting")
 
         def tell(step: str, text: str) -> None:
             if step or text:
                 words = " · ".join(part for part in (_step_in_words(step), text.strip()) if part)
-                bar.update(task, description=words[: console.width - 12])
+                bar.update(task, description=printable(words)[: console.width - 12])
 
         yield tell
 

@@ -138,7 +138,7 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
                 },
                 "decisions": dg.MetadataValue.md(_decisions(decisions)),
                 "why held": dg.MetadataValue.md(
-                    "\n".join(f"- {reason}" for reason in held) or "nobody is"
+                    "\n".join(f"- {charts.literal(reason)}" for reason in held) or "nobody is"
                 ),
                 "to approve": dg.MetadataValue.md(_to_approve(decisions)),
             },

@@ -15,6 +15,7 @@ from dagster_project.defs.partitions import days
 from dagster_project.lib import charts, receiving, warehouse
 from dagster_project.lib.settings import Settings
 from ingest.contracts import FEEDS
+from ingest.reasons import told
 
 if TYPE_CHECKING:
     import duckdb
@@ -103,6 +104,7 @@ def _feed(settings: Settings, feed: str) -> dg.AssetsDefinition:
                 feeds=[feed],
                 dates=wanted,
                 clock_skew_minutes=policies(settings.home).clock_skew_minutes,
+                largest_file_bytes=settings.largest_file_bytes,
                 progress=writer.progress(context.log),
             )
             files = _files(conn, feed, wanted)
@@ -168,10 +170,12 @@ def _of_day(files: Sequence[_File], receipts: Sequence["Receipt"]) -> dict[str, 
     }
     notes = [f"{one.file_name}: {text}" for one in receipts for text in one.warnings]
     notes += [
-        f"{one.file_name} {one.outcome}: {one.detail or one.reason}"
+        f"{one.file_name} {one.outcome}: {told(one.reason, one.detail)}"
         for one in receipts
         if one.detail or one.reason
     ]
     if notes:
-        shown["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in notes))
+        shown["notes"] = dg.MetadataValue.md(
+            "\n".join(f"- {charts.literal(note)}" for note in notes)
+        )
     return shown

@@ -5,9 +5,15 @@ Drawing only; the numbers come from elsewhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
+from ingest.reasons import printable
+
 _BAR_WIDTH = 20  # characters
+# A backslash takes its meaning from each of them. An underscore or dash inside a word has none, and
+# most ids have one.
+_MARKDOWN = re.compile(r"[\\|`*\[\]<>&~#!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 # A full block is U+2588; U+2589 to U+258F are seven eighths down to one.
 _EIGHTHS = ("", *(chr(0x2590 - eighths) for eighths in range(1, 8)))
 
@@ -43,6 +49,12 @@ def _bar(share: float) -> str:
     return "\u2588" * (eighths // 8) + _EIGHTHS[eighths % 8]
 
 
+def literal(text: str) -> str:
+    """A name or id as Markdown that shows its very characters: no link, tag, emphasis or code."""
+    return _MARKDOWN.sub(r"\\\g<0>", printable(" ".join(text.splitlines())))
+
+
 def _cell(value: object) -> str:
-    text = "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "" if value is None else literal(str(value))

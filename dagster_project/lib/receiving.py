@@ -10,6 +10,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -109,14 +110,21 @@ def _has_partition(settings: Settings, day: date) -> bool:
 
 
 def _fingerprint(folder: Path) -> str:
+    """Raises no error for a folder that cannot be opened: its hash then says so."""
     digest = hashlib.sha256()
-    with os.scandir(folder) as entries:
+    try:
+        scan = os.scandir(folder)
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+    with scan as entries:
         for entry in sorted(entries, key=lambda one: one.name):
             stat = entry.stat(follow_symlinks=False)
             # The change time moves even when a copy keeps size and modification time.
             digest.update(
-                f"{entry.name}\0{stat.st_size}\0{stat.st_ino}\0{stat.st_mtime_ns}\0"
-                f"{stat.st_ctime_ns}\n".encode()
+                # A name need not be UTF-8.
+                os.fsencode(entry.name)
+                + f"\0{stat.st_size}\0{stat.st_ino}\0{stat.st_mtime_ns}\0".encode()
+                + f"{stat.st_ctime_ns}\n".encode()
             )
     return digest.hexdigest()[:32]
 
@@ -141,12 +149,13 @@ def _names(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
 
 
 def _date(text: str) -> date | None:
+    # Python reads 2026-W03-4 as a date too.
     try:
-        return date.fromisoformat(text) if len(text) == 10 else None
+        return date.fromisoformat(text) if re.fullmatch(r"[0-9]{4}(-[0-9]{2}){2}", text) else None
     except ValueError:
         return None

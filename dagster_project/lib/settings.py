@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from ingest.contracts import LARGEST_FILE_BYTES
+
 # The dbt project, the seeds and dagster.yaml are files of the repository, so Musterhouse is
 # installed editable and finds them beside this package.
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -46,6 +48,7 @@ class Settings:
     project   the dbt project's folder
     first_day the first day that has a partition
     alert     the command that is told of holds, failures and missing feeds; empty for none
+    largest_file_bytes  a landing file that unpacks to more is refused
     """
 
     home: Path
@@ -54,6 +57,7 @@ class Settings:
     project: Path = REPOSITORY / "dbt"
     first_day: date = FIRST_DAY
     alert: tuple[str, ...] = ()
+    largest_file_bytes: int = LARGEST_FILE_BYTES
 
     @classmethod
     def from_environment(
@@ -66,8 +70,9 @@ class Settings:
     ) -> Settings:
         """Arguments first, then MUSTER_HOME, MUSTER_LANDING, MUSTER_SEEDS, then the defaults.
 
-        Raises SettingsError when MUSTER_FIRST_DAY is not a date, MUSTER_ALERT is not a command, or
-        two folders overlap so that one would be read as the other.
+        Raises SettingsError when MUSTER_FIRST_DAY is not a date, MUSTER_LARGEST_FILE_BYTES is not
+        a number, MUSTER_ALERT is not a command, or two folders overlap so that one would be read
+        as the other.
         """
         values = os.environ if environment is None else environment
         settings = cls(
@@ -76,6 +81,9 @@ class Settings:
             seeds=_absolute(seeds or values.get("MUSTER_SEEDS") or REPOSITORY / "seeds"),
             first_day=_first_day(values.get("MUSTER_FIRST_DAY") or FIRST_DAY.isoformat()),
             alert=_command(values.get("MUSTER_ALERT") or ""),
+            largest_file_bytes=_bytes(
+                values.get("MUSTER_LARGEST_FILE_BYTES") or LARGEST_FILE_BYTES
+            ),
         )
         if settings.landing == settings.home or settings.home in settings.landing.parents:
             raise SettingsError(
@@ -134,6 +142,7 @@ class Settings:
             "MUSTER_SEEDS": str(self.seeds),
             "MUSTER_FIRST_DAY": self.first_day.isoformat(),
             "MUSTER_ALERT": shlex.join(self.alert),
+            "MUSTER_LARGEST_FILE_BYTES": str(self.largest_file_bytes),
             "MUSTER_WAREHOUSE": str(self.warehouse),
             "DBT_PROJECT_DIR": str(self.project),
             "DBT_PROFILES_DIR": str(self.project),
@@ -189,6 +198,16 @@ def _command(text: str) -> tuple[str, ...]:
     except ValueError as error:
         raise SettingsError(
             f"MUSTER_ALERT is {text!r}, which is no command: {error}. Quote it as in a shell."
+        ) from error
+
+
+def _bytes(text: str | int) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"MUSTER_LARGEST_FILE_BYTES is {text!r}; it must be a number of bytes such as "
+            f"{LARGEST_FILE_BYTES}."
         ) from error
 
 

@@ -184,6 +184,7 @@ def published(settings: Settings) -> duckdb.DuckDBPyConnection | None:
 def _feeds(settings: Settings) -> list[FeedStatus]:
     from ingest.contracts import FEEDS
     from ingest.journal import Journal, Kind
+    from ingest.reasons import told
 
     state = Journal(settings.journal).state()
     found = []
@@ -203,7 +204,7 @@ def _feeds(settings: Settings) -> list[FeedStatus]:
                 rows=sum(entry.rows_accepted for entry in entries),
                 rows_quarantined=sum(entry.rows_quarantined for entry in entries),
                 refused=[
-                    f"{entry.file_name}: {entry.detail or entry.reason}"
+                    f"{entry.file_name}: {told(entry.reason, entry.detail)}"
                     for slot, files in sorted(state.refused.items())
                     if slot.feed == feed
                     for entry in files.values()

@@ -12,8 +12,13 @@ from pathlib import Path
 
 Cell = str | int | None
 
-# What a spreadsheet would run or follow instead of showing it. A plain number is harmless.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Where a spreadsheet would run or follow a text instead of showing it: a sign at the start, or
+# after what another country's spreadsheet takes for the end of a cell (it splits at semicolons, and
+# then our quotes mean nothing to it); wide signs count in Japan. Apostrophes that are there already
+# are part of the pattern, so that taking one away always gives the text back.
+_SIGN = r"'* *[=+\-@\uff1d\uff0b\uff0d\uff20]"
+_LIVE = re.compile(rf"(?:\A|(?<=[;\t\r\n]))(?={_SIGN})|\A(?='*[\t\r\n])")
+# A plain number is harmless.
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _NEEDS_QUOTES = re.compile(r'[",\r\n]')
 
@@ -38,10 +43,10 @@ def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
 
 
 def _cell(value: Cell) -> str:
-    """Null is empty. A text that a spreadsheet would take for a formula gets an apostrophe."""
+    """Null is empty. Where a spreadsheet would begin a formula, an apostrophe comes before it."""
     text = "" if value is None else str(value)
-    if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text):
-        text = "'" + text
+    if not _NUMBER.fullmatch(text):
+        text = _LIVE.sub("'", text)
     if _NEEDS_QUOTES.search(text):
         return '"' + text.replace('"', '""') + '"'
     return text

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from recount import blocked_customers, recount
 from recount import lines as recount_lines
 
 from dagster_project.lib.backup import KEPT
+from ingest.contracts import FEEDS
 from ingest.simulate import Format
 
 
@@ -41,6 +44,88 @@ def test_clean_distributors_are_issued_and_the_planted_one_is_held(closed_house:
     assert "monthly_outside_flex" in reasons
     assert "unapproved_transfer" in reasons
     assert not (closed_house.home / "exports/2026-02" / PLANTED).exists()
+
+
+def test_nobody_elses_id_or_name_is_in_an_export(closed_house: House) -> None:
+    """A byte scan of every distributor's folder and every partner's part, rosters unpacked.
+
+    Whoever had a customer once may see it: a move is told to both sides, each in its own words.
+    """
+    landed = {
+        feed: pl.concat(_rows_of(closed_house.landing / feed))
+        for feed in ("partners", "customers", "usage", "heartbeat", "licences")
+    }
+    partners = landed["partners"].select("partner_id", "partner_name", "distributor_id").unique()
+    customers = landed["customers"].select("customer_id", "customer_name", "partner_id").unique()
+    customers = customers.join(partners, on="partner_id")
+    units = pl.concat(
+        landed[feed].select("customer_id", pl.col(unit).alias("unit")).unique()
+        for feed, unit in (
+            ("usage", "device_id"),
+            ("usage", "user_id"),
+            ("heartbeat", "serial_number"),
+            ("licences", "licence_id"),
+        )
+    ).drop_nulls()
+    units = units.join(
+        customers.select("customer_id", "partner_id", "distributor_id"), on="customer_id"
+    )
+    scanned = 0
+    for owner, folders in (
+        ("distributor_id", "exports/*/*"),
+        ("partner_id", "exports/*/*/partners/*"),
+    ):
+        for folder in sorted(closed_house.home.glob(folders)):
+            words, text = _said_in(folder)
+            for frame, ids in (
+                (partners, ("partner_id", "distributor_id")),
+                (customers, ("customer_id",)),
+                (units, ("unit",)),
+            ):
+                for column in ids:
+                    own = set(frame.filter(pl.col(owner) == folder.name)[column])
+                    if column == "distributor_id":
+                        own |= set(partners.filter(pl.col(owner) == folder.name)[column])
+                    foreign = set(frame[column]) - own
+                    assert len(foreign) > 1, (folder, column)
+                    assert not words & foreign, (folder, column)
+                    scanned += len(foreign)
+            for frame, name in ((partners, "partner_name"), (customers, "customer_name")):
+                # Two customers may have one name, and a partner be called after a customer.
+                own = set(frame.filter(pl.col(owner) == folder.name)[name])
+                own |= set(partners.filter(pl.col(owner) == folder.name)["partner_name"])
+                foreign = {one for one in frame[name] if not any(one in mine for mine in own)}
+                leaks = [one for one in foreign if one in text]
+                assert not leaks, (folder, leaks)
+            assert folder.name in words
+    assert scanned > 10_000
+
+
+def _rows_of(feed: Path) -> list[pl.DataFrame]:
+    found = []
+    for path in sorted(feed.glob("*/*.csv.gz")):
+        # Some are planted as damaged.
+        with suppress(OSError, pl.exceptions.PolarsError):
+            table = pl.read_csv(path.read_bytes(), infer_schema=False, truncate_ragged_lines=True)
+            found.append(table.select(FEEDS[feed.name].column_names))
+    return found
+
+
+def _said_in(folder: Path) -> tuple[set[str], str]:
+    """The words of all files and file names of a folder, and their text as a name is written."""
+    parts = []
+    for path in sorted(folder.rglob("*")):
+        parts.append(str(path.relative_to(folder.parent)))
+        if path.suffix == ".parquet":
+            table = pl.read_parquet(path)
+            parts.append(str(table.select(pl.col(pl.String)).rows()))
+            parts.append(path.read_bytes().decode("latin-1"))
+        elif path.is_file():
+            parts.append(path.read_text("utf-8"))
+    text = "\n".join(parts)
+    return set(re.findall(r"[A-Za-z0-9][A-Za-z0-9_-]*", text)), text.replace('""', '"').replace(
+        '\\"', '"'
+    )
 
 
 @pytest.mark.parametrize("period", PERIODS)

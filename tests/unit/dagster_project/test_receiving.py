@@ -68,3 +68,28 @@ def test_days_without_a_partition_are_named_not_pending(settings: Settings) -> N
         f"usage/{ahead}",
     ]
     assert settings.first_day == date(2026, 1, 1)
+
+
+def test_odd_names_and_folders_that_cannot_be_opened_end_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _land(settings, "usage", "2026-01-02")
+    # A file name need not be UTF-8.
+    Path(os.fsdecode(os.fsencode(path.parent) + b"/eu-\xff.csv")).write_bytes(b"x")
+    # Python takes this for 15 January, whose folder is not there.
+    _land(settings, "usage", "2026-W03-4")
+    _land(settings, "usage", "2026-01-03")
+    assert _days(settings) == ["usage/2026-01-02", "usage/2026-01-03"]
+    scandir = os.scandir
+
+    def deny(folder: Path) -> object:
+        if Path(folder).name == "2026-01-03":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", deny)
+        receiving.mark_received(settings, receiving.pending(settings, ["usage"]))
+        assert _days(settings) == []
+    # Once it can be opened it is new.
+    assert _days(settings) == ["usage/2026-01-03"]

@@ -61,3 +61,12 @@ def test_a_new_home_has_telemetry_and_pop_ups_off(tmp_path: Path) -> None:
     instance = (settings.dagster_home / "dagster.yaml").read_text()
     assert "telemetry:\n  enabled: false" in instance
     assert "nux:\n  enabled: false" in instance
+
+
+def test_the_largest_file_is_a_number_of_bytes(tmp_path: Path) -> None:
+    given = {"MUSTER_HOME": str(tmp_path), "MUSTER_LANDING": "/landing"}
+    settings = Settings.from_environment({**given, "MUSTER_LARGEST_FILE_BYTES": "1000000"})
+    assert settings.largest_file_bytes == 1_000_000
+    assert settings.environment()["MUSTER_LARGEST_FILE_BYTES"] == "1000000"
+    with pytest.raises(SettingsError, match="it must be a number of bytes"):
+        Settings.from_environment({**given, "MUSTER_LARGEST_FILE_BYTES": "4 GB"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -82,3 +83,25 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     found = find(tmp_path)
     assert [one.file_name for one in found.deliveries] == ["usage/2026-01-15/s.csv"]
     assert [one.file_name for one in found.unrecognised] == ["usage/2026-01-15/t.csv"]
+
+
+def test_a_folder_that_cannot_be_opened_is_named_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(
+        tmp_path, "usage/2026-01-15/s.csv", "usage/2026-01-16/s.csv", "heartbeat/2026-01-15/s.csv"
+    )
+    scandir = os.scandir
+
+    def deny(folder: Path) -> object:
+        if str(folder).endswith(("usage/2026-01-15", "heartbeat")):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", deny)
+    found = find(tmp_path)
+    assert [one.file_name for one in found.deliveries] == ["usage/2026-01-16/s.csv"]
+    assert [(one.file_name, one.why) for one in found.unrecognised] == [
+        ("heartbeat", "the folder cannot be opened: Permission denied"),
+        ("usage/2026-01-15", "the folder cannot be opened: Permission denied"),
+    ]

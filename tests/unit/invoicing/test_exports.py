@@ -332,7 +332,17 @@ def test_a_path_never_leaves_its_folder(
         ("-12.50", "-12.50"),  # a number is harmless and stays one
         ("+3", "+3"),
         ("-1+2", "'-1+2"),
-        ("-5\n=1", '"\'-5\n=1"'),
+        ("-5\n=1", "\"'-5\n'=1\""),
+        # Where a spreadsheet splits at semicolons, what follows one begins a cell.
+        ("A;=1+1", "A;'=1+1"),
+        ("A\t@x", "A\t'@x"),
+        ("A = B - C; D", "A = B - C; D"),
+        (" =1+1", "' =1+1"),
+        ("\nx", '"\'\nx"'),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        # One more than there was, so that taking one away gives the text back.
+        ("'=1+1", "''=1+1"),
+        ("'quoted'", "'quoted'"),
         ("-٣", "'-٣"),  # only ASCII digits make a number
         ("a,b", '"a,b"'),
         ('say "x"', '"say ""x"""'),

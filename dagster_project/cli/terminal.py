@@ -1,0 +1,54 @@
+"""Standard output and error that no name or id can steer: control characters are shown, not obeyed.
+
+Only what passes between a command and the terminal belongs here; how results look is `telling`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from ingest.reasons import printable
+
+
+class Printable:
+    """A stream that writes `\\u001b` instead of an escape character, and so on.
+
+    Line breaks and tabs are ours and pass; so does everything that a person can read. The form is
+    the one of JSON, so that what is printed as JSON says the same.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        # Under this name Rich finds the stream to write its own escape sequences to; the cells and
+        # words it is given are made printable by themselves.
+        self.rich_proxied_file = stream
+
+    def write(self, text: str) -> int:
+        parts = text.split("\n")
+        self.rich_proxied_file.write("\n".join(_line(part) for part in parts))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rich_proxied_file, name)
+
+
+def _line(text: str) -> str:
+    return "\t".join(printable(part, longest=None) for part in text.split("\t"))
+
+
+@contextmanager
+def printable_output() -> Iterator[None]:
+    """Both streams, while a command runs."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = Printable(before[0]), Printable(before[1])
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def exact(stream: TextIO) -> TextIO:
+    """The stream for a machine's exact values; a terminal gets printable ones all the same."""
+    return stream if stream.isatty() else getattr(stream, "rich_proxied_file", stream)
