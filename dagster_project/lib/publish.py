@@ -94,6 +94,18 @@ def publish(settings: Settings, run: str, *, again: bool = False) -> Publication
     return Publication(marts, current, is_new=True)
 
 
+def is_current(settings: Settings) -> bool:
+    """Whether what is published was made from the very inputs in force.
+
+    Models that are up to date are not enough: a run can end between building and publishing.
+    """
+    published = read_manifest(settings)
+    if published is None or not (settings.published / CURRENT).exists():
+        return False
+    in_force = warehouse.current_inputs(settings)
+    return in_force is not None and published["made_from"] == asdict(in_force)
+
+
 def read_manifest(settings: Settings) -> dict[str, Any] | None:
     """The manifest of what is published, None when nothing is."""
     try:

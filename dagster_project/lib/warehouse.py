@@ -104,13 +104,19 @@ _STAMP = """
 
 def is_current(settings: Settings) -> bool:
     """Whether the models are built and tested from the very inputs in force."""
+    return current_inputs(settings) is not None
+
+
+def current_inputs(settings: Settings) -> Inputs | None:
+    """The inputs in force when the models are built and tested from them, None otherwise."""
     from invoicing.ledger import Ledger
 
     if not settings.warehouse.exists():
-        return False
+        return None
     with connect(settings) as conn:
         Ledger(settings.ledger).load_into(conn)
-        return built_from(conn) == inputs(conn, settings)
+        in_force = inputs(conn, settings)
+        return in_force if built_from(conn) == in_force else None
 
 
 def row_counts(conn: duckdb.DuckDBPyConnection, schemas: tuple[str, ...]) -> dict[str, int]:
