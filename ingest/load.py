@@ -99,8 +99,8 @@ def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
         if "Could not set lock" in str(error):
             raise WarehouseError(f"{path} is in use by another process: {error}") from error
         raise WarehouseError(
-            f"{path} cannot be opened: {error}. Nothing is lost with it: move it away and rebuild "
-            "it from the archive and the journal (muster rebuild)"
+            f"{path} cannot be opened: {error}. Nothing is lost with it: `muster rebuild` makes it "
+            "again from archive and journal"
         ) from error
     return conn
 

@@ -17,6 +17,9 @@ from dagster_project.lib.settings import Settings
 
 FAILED = 1
 
+# How DuckDB says that a file of its own is not what it wrote, whichever command comes upon it.
+_DAMAGE = ("Corrupt database file", "not a valid DuckDB database", "Could not read enough bytes")
+
 _OWN_PACKAGES = ("dagster_project", "ingest", "invoicing")
 
 
@@ -35,8 +38,17 @@ class _Group(click.Group):
         except Exception as error:
             if os.environ.get("MUSTER_TRACEBACK"):
                 raise
-            click.echo(f"muster: {_in_words(error)}", err=True)
+            click.echo(f"muster: {_in_words(error)}{_repair(error)}", err=True)
             ctx.exit(FAILED)
+
+
+def _repair(error: Exception) -> str:
+    if not any(damage in str(error) for damage in _DAMAGE):
+        return ""
+    return (
+        "\nA database file is damaged. Nothing is lost with it: `muster rebuild` makes warehouse "
+        "and publication again from archive, journal and ledger."
+    )
 
 
 def _in_words(error: Exception) -> str:

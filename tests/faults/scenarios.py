@@ -10,7 +10,6 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,10 @@ class Scenario:
         if home.exists():
             shutil.rmtree(home)
         shutil.copytree(
-            self.start / "home", home, symlinks=True, ignore=shutil.ignore_patterns("dbt", "history")
+            self.start / "home",
+            home,
+            symlinks=True,
+            ignore=shutil.ignore_patterns("dbt", "history"),
         )
         return House(home, self.start / "landing", self.start / "seeds")
 

@@ -33,13 +33,11 @@ def muster(settings: Settings, *arguments: str) -> None:
 
 
 def reference(settings: Settings) -> None:
-    """The seeds, as the step `reference` of a load receives them."""
-    from dagster_project.lib import warehouse
-    from ingest.reference import load_reference, receive_reference
+    """The seeds, as the step `reference` of a load receives them, and the sweep after it."""
+    from ingest.reference import receive_reference
 
     receive_reference(settings.home, settings.seeds)
-    with warehouse.connect(settings) as conn:
-        load_reference(conn, settings.home)
+    synchronise(settings)
 
 
 def receive(settings: Settings) -> None:
