@@ -179,13 +179,14 @@ class Count:
     seconds: float
     kills_at_a_change: int = 0
     kills_after_a_time: int = 0
+    kills_of_scripts: int = 0
     ended_before_the_kill: int = 0
     torn: int = 0
     different: int = 0
 
     @property
     def kills(self) -> int:
-        return self.kills_at_a_change + self.kills_after_a_time
+        return self.kills_at_a_change + self.kills_after_a_time + self.kills_of_scripts
 
 
 def kill_again_and_again(

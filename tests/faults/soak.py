@@ -10,6 +10,7 @@ import random
 import sys
 import tempfile
 import time
+from dataclasses import astuple
 from pathlib import Path
 
 # What the integration tests share: a small vendor, and `muster` on a home.
@@ -42,8 +43,16 @@ def main() -> int:
     return 1 if faults else 0
 
 
-_HEADERS = ("what was killed", "at a change", "after a time", "not reached", "torn", "different")
-_WIDTHS = (42, 11, 12, 11, 5, 9)
+_HEADERS = (
+    "what was killed",
+    "at a change",
+    "after a time",
+    "a script",
+    "not reached",
+    "torn",
+    "different",
+)
+_WIDTHS = (50, 11, 12, 8, 11, 5, 9)
 
 
 def _pieces(
@@ -73,10 +82,9 @@ def _commands(
         count = season.play(
             warm, folder / f"season-{number}", random.Random(f"{seed} {number}"), _tell
         )
-        for name in ("kills_at_a_change", "kills_after_a_time", "ended_before_the_kill"):
-            setattr(total, name, getattr(total, name) + getattr(count, name))
-        total.torn += count.torn
-        total.different += count.different
+        total = scenarios.Count(
+            *(sum(pair) for pair in zip(astuple(total), astuple(count), strict=True))
+        )
         number += 1
         _tell(f"season {number}: {count.kills} kills of whole commands, {total.kills} in all")
     rows.append(_row(f"whole commands ({number} seasons)", total))
@@ -87,6 +95,7 @@ def _row(name: str, count: scenarios.Count) -> tuple[str, ...]:
     figures = (
         count.kills_at_a_change,
         count.kills_after_a_time,
+        count.kills_of_scripts,
         count.ended_before_the_kill,
         count.torn,
         count.different,
