@@ -195,9 +195,11 @@ def _write(folder: Path, file: ExportedFile) -> None:
     path = folder / file.path
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{file.path!r} would leave the export folder; correct the id in it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(file.body, bytes):
-        path.write_bytes(file.body)
-    else:
-        # A copy, not a link: whoever edits an export must not reach the ledger.
-        shutil.copyfile(file.body, path)
+    size = len(file.body) if isinstance(file.body, bytes) else file.body.stat().st_size
+    with durable.needing(path, size):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(file.body, bytes):
+            path.write_bytes(file.body)
+        else:
+            # A copy, not a link: whoever edits an export must not reach the ledger.
+            shutil.copyfile(file.body, path)

@@ -104,7 +104,8 @@ def scenarios(warm: Warm, folder: Path) -> list[Scenario]:
     (lost / "home/warehouse.duckdb").unlink()
     without_exports = start("without-exports", "closed")
     shutil.rmtree(without_exports / "home/exports/2026-02")
-    (without_exports / "home/exports/2026-01/alpenland/invoice.csv").write_text("edited")
+    for name in ("invoice.csv", "manifest.json"):
+        (without_exports / "home/exports/2026-01/alpenland" / name).unlink()
     del january
     return [
         Scenario("seeds received", empty, ("reference",)),
@@ -231,18 +232,32 @@ def kill_again_and_again(
             tell(f"TORN {scenario.name} {where}: {fault}")
         if randomness.randrange(3) == 0:  # killed again before it could run to its end
             continue
-        ended = warm.does(house, *scenario.work)
-        assert ended.code == 0, (scenario.name, where, ended.log)
-        found = state(house)
-        if found != expected:
+        names = finish(warm, house, scenario, expected)
+        if names:
             count.different += 1
-            names = [name for name in expected if found.get(name) != expected[name]]
             tell(f"DIFFERENT {scenario.name} {where}: {names}")
         is_fresh = False
     if is_fresh:
-        ended = warm.does(house, *scenario.work)
-        count.different += ended.code != 0 or state(house) != expected
+        count.different += bool(finish(warm, house, scenario, expected))
     return count
+
+
+def finish(warm: Warm, house: House, scenario: Scenario, expected: State) -> list[str]:
+    """Run the work to its end; what is then not as expected."""
+    ended = warm.does(house, *scenario.work)
+    compared = set(expected)
+    if ended.code and _STALE in ended.log:
+        # A note is there and its invoice is not. The piece refuses to go on with a draft that does
+        # not know of the note; the whole command, which drafts anew, does what is left.
+        ended = warm.does(house, "muster", "close", *scenario.work[1:])
+        compared -= {"marts"}
+    if ended.code:
+        return [ended.log]
+    found = state(house)
+    return sorted(name for name in compared if found.get(name) != expected[name])
+
+
+_STALE = "were written since its corrections were drafted"
 
 
 def _shuffled(number: int, randomness: random.Random) -> Iterator[int]:
