@@ -38,3 +38,11 @@ lock: .venv/installed  ## after a change of dependencies in pyproject.toml
 
 clean:
 	rm -rf .venv demo
+
+PIECES ?= 500
+COMMANDS ?= 50
+SEED ?= 1
+
+.PHONY: soak
+soak: .venv/installed  ## kill it hundreds of times and compare: make soak PIECES=500 COMMANDS=50 SEED=1
+	$(BIN)/python tests/faults/soak.py --pieces $(PIECES) --commands $(COMMANDS) --seed $(SEED)

@@ -43,10 +43,16 @@ class Warm:
     log: Path
 
     def does(
-        self, house: House, work: str, *arguments: str, point: int = 0, seconds: float = 0
+        self,
+        house: House,
+        work: str,
+        *arguments: str,
+        point: int = 0,
+        at: str = "",
+        seconds: float = 0,
     ) -> Ended:
         """Have a piece of work of `warm` done; killed before change number `point` (from 1) to the
-        home, or after so many seconds, when one of them is given."""
+        home, before the first to a path with `at` in it, or after so many seconds, when given."""
         asked = {
             "work": work,
             "arguments": arguments,
@@ -55,6 +61,7 @@ class Warm:
             "seeds": str(house.seeds),
             "log": str(self.log),
             "point": point or None,
+            "at": at or None,
             "seconds": seconds or _AT_MOST_SECONDS,
         }
         assert self.process.stdin
@@ -68,7 +75,7 @@ class Warm:
             changes=tuple(Path(f"{self.log}.changes").read_text(encoding="utf-8").splitlines()),
         )
         assert ended.code in (0, 1, 3, -signal.SIGKILL), ended
-        assert not ended.was_killed or point or seconds, f"it hung\n{ended.log}"
+        assert not ended.was_killed or point or at or seconds, f"it hung\n{ended.log}"
         return ended
 
 

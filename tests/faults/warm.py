@@ -116,6 +116,13 @@ WORK = {
 
 
 def _serve() -> None:
+    """Without arguments a child for each line; with HOME LANDING SEEDS WORK … that work at once."""
+    if sys.argv[1:]:
+        home, landing, seeds, work, *arguments = sys.argv[1:]
+        settings = Settings(Path(home), Path(landing), Path(seeds))
+        os.environ.update(settings.environment())
+        WORK[work](settings, *arguments)
+        return
     _warm_up()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
@@ -147,6 +154,7 @@ def _forked(
     seeds: str,
     log: str,
     point: int | None,
+    at: str | None,
     seconds: float,
 ) -> dict[str, Any]:
     began = time.monotonic()
@@ -157,7 +165,7 @@ def _forked(
             _become(log)
             settings = Settings(Path(home), Path(landing), Path(seeds))
             os.environ.update(settings.environment())
-            _watch(home, f"{log}.changes", point)
+            _watch(home, f"{log}.changes", point, at)
             WORK[work](settings, *arguments)
             code = 0
         except SystemExit as error:
@@ -187,7 +195,7 @@ def _become(log: str) -> None:
     sys.stderr = os.fdopen(2, "w", closefd=False)
 
 
-def _watch(home: str, changes: str, point: int | None) -> None:
+def _watch(home: str, changes: str, point: int | None, at: str | None) -> None:
     """Count what is changed below `home` and note each change before it is made.
 
     Dagster's run history and dbt's files are left out: both are theirs, and hold no truth of ours.
@@ -208,7 +216,7 @@ def _watch(home: str, changes: str, point: int | None) -> None:
         count += 1
         told = " -> ".join(one.removeprefix(below) for one in paths)
         os.write(record, f"{event} {told}\n".encode())
-        if count == point:
+        if count == point or (at is not None and at in told):
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
