@@ -81,6 +81,7 @@ def publish(settings: Settings, run: str, *, again: bool = False) -> Publication
             marts = tuple(Mart(**mart) for mart in published["marts"])
             return Publication(marts, current, is_new=False)
         durable.make_directory(settings.published)
+        _sweep(settings.published)
         database = settings.published / f"warehouse-{run}.duckdb"
         folder = settings.published / f"{MARTS}-{run}"
         _write_database(conn, database)
@@ -241,6 +242,16 @@ def _turn(folder: Path, name: Path) -> None:
     temporary.symlink_to(folder.name, target_is_directory=True)
     temporary.replace(name)
     durable.sync(name.parent)
+
+
+def _sweep(published: Path) -> None:
+    """Remove what a run left that ended before it published: it bears that run's name, so no other
+    would overwrite it, and on a full disk it may be what fills it."""
+    for leftover in published.glob(".warehouse-*"):
+        leftover.unlink()
+    for folder in published.glob(f"{MARTS}-*"):
+        if not (folder / MANIFEST).exists():
+            shutil.rmtree(folder)
 
 
 def _forget_old(published: Path, pattern: str, *, keep: Path) -> None:

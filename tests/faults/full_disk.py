@@ -17,11 +17,12 @@ from scenarios import Scenario, finish, state, torn
 
 # What is left of the disk, in bytes: nothing, less than a document, less than a folder, less than
 # a database. A piece that ends well with one of them is not tried with more.
-_LEFT = (0, 12_000, 60_000, 400_000, 2_000_000, 8_000_000)
+_LEFT = (0, 12_000, 60_000, 400_000, 2_000_000, 8_000_000, 30_000_000)
 
 
 def main(disk: Path, asked: str) -> None:
-    with killing.warm(disk) as warm:
+    # What the pieces say is written beside the disk: it must not be lost when that is full.
+    with killing.warm(disk.parent) as warm:
         for scenario in (Scenario(n, Path(s), tuple(w)) for n, s, w in json.loads(asked)):
             house = scenario.house(disk / "whole")
             whole = warm.does(house, *scenario.work)

@@ -31,7 +31,8 @@ def tries(
 ) -> list[dict[str, Any]]:
     if not _may_mount():
         pytest.skip("this machine lets nobody mount a small disk in a namespace of its own")
-    disk = tmp_path_factory.mktemp("disk")
+    disk = tmp_path_factory.mktemp("full") / "disk"
+    disk.mkdir()
     asked = json.dumps([(one.name, str(one.start), one.work) for one in scenarios.values()])
     script = 'mount -t tmpfs -o size=150m tmpfs "$1" && exec "$2" "$3" "$1" "$4"'
     arguments = [str(disk), sys.executable, str(Path(__file__).with_name("full_disk.py")), asked]
