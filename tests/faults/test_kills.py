@@ -55,3 +55,25 @@ def test_a_load_that_ended_before_it_published_is_published_by_the_next(
     assert house.marts() != before
     assert torn(house) is None
     assert "Nothing new" in warm.does(house, "muster", "load").log
+
+
+@pytest.mark.long
+def test_a_cancellation_that_ended_before_its_files_is_finished_by_the_same_command(
+    warm: Warm, scenarios: dict[str, Scenario], tmp_path: Path
+) -> None:
+    """One credit note, whatever happens in between; the files and the publication follow."""
+    house = scenarios["invoice taken back"].house(tmp_path)
+    said = ("--reason", "wrong", "--by", "A. Clerk", "--on", "2026-02-05")
+    command = ("muster", "cancel", "ALPENLAND-000001", *said)
+    killed = warm.does(house, *command, at="exports/")
+    assert killed.was_killed
+    ledger = house.ledger()
+    assert "alpenland/000002.json" in ledger
+    assert "do not send it" in warm.does(house, "muster", "status").log
+    again = warm.does(house, *command)
+    assert again.code == 0, again.log
+    assert "was taken back already by ALPENLAND-000002: wrong" in again.log
+    assert house.ledger() == ledger
+    folder = house.home / "exports/2026-01/alpenland"
+    assert (folder / "credit_note_ALPENLAND-000002.csv").exists()
+    assert "do not send it" not in warm.does(house, "muster", "status").log
