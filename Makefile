@@ -46,3 +46,11 @@ fuzz: .venv/installed  ## coverage-guided fuzzing of the parsers, two minutes a 
 	test -d .venv/fuzz || $(BIN)/pip install --quiet --disable-pip-version-check --target .venv/fuzz atheris==3.0.0
 	for format in $(if $(FUZZ),"$(FUZZ)","csv -max_total_time=120" "csv.gz -max_total_time=120" "parquet -max_total_time=120"); do \
 		PYTHONPATH=.venv/fuzz $(BIN)/python tests/fuzz/fuzz_parse.py $$format -max_len=8192 || exit 1; done
+
+PIECES ?= 500
+COMMANDS ?= 50
+SEED ?= 1
+
+.PHONY: soak
+soak: .venv/installed  ## kill it hundreds of times and compare: make soak PIECES=500 COMMANDS=50 SEED=1
+	$(BIN)/python tests/faults/soak.py --pieces $(PIECES) --commands $(COMMANDS) --seed $(SEED)

@@ -9,6 +9,8 @@ import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Linux ioctl FICLONE: the new file shares the old one's blocks until one of them is written to.
@@ -18,6 +20,15 @@ _CHUNK = 1 << 20
 
 class ArchiveError(Exception):
     """An archived file is missing or damaged."""
+
+
+@contextmanager
+def needing(path: Path, size: int) -> Iterator[None]:
+    """An OSError of the body names `path` and the bytes needed; a full disk's own names neither."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror} ({size} bytes needed)", str(path)) from error
 
 
 class Archive:
@@ -45,21 +56,22 @@ class Archive:
             if self.path(known).exists():
                 return known
             source.seek(0)
-            self.root.mkdir(parents=True, exist_ok=True)
             temporary = self._temporary(known)
-            try:
-                with temporary.open("w+b") as target:
-                    try:
-                        fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
-                    except OSError:
-                        shutil.copyfileobj(source, target, _CHUNK)
-                    target.flush()
-                    target.seek(0)
-                    sha256 = hashlib.file_digest(target, "sha256").hexdigest()
-                    os.fsync(target.fileno())
-                self._publish(temporary, sha256)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with needing(self.path(known), os.fstat(source.fileno()).st_size):
+                self.root.mkdir(parents=True, exist_ok=True)
+                try:
+                    with temporary.open("w+b") as target:
+                        try:
+                            fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+                        except OSError:
+                            shutil.copyfileobj(source, target, _CHUNK)
+                        target.flush()
+                        target.seek(0)
+                        sha256 = hashlib.file_digest(target, "sha256").hexdigest()
+                        os.fsync(target.fileno())
+                    self._publish(temporary, sha256)
+                finally:
+                    temporary.unlink(missing_ok=True)
         return sha256
 
     def add_bytes(self, content: bytes) -> str:
@@ -67,16 +79,17 @@ class Archive:
         sha256 = hashlib.sha256(content).hexdigest()
         if self.path(sha256).exists():
             return sha256
-        self.root.mkdir(parents=True, exist_ok=True)
         temporary = self._temporary(sha256)
-        try:
-            with temporary.open("wb") as target:
-                target.write(content)
-                target.flush()
-                os.fsync(target.fileno())
-            self._publish(temporary, sha256)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with needing(self.path(sha256), len(content)):
+            self.root.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("wb") as target:
+                    target.write(content)
+                    target.flush()
+                    os.fsync(target.fileno())
+                self._publish(temporary, sha256)
+            finally:
+                temporary.unlink(missing_ok=True)
         return sha256
 
     def verified(self, sha256: str) -> Path:

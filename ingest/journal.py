@@ -15,6 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ingest.archive import needing
+
 
 class Slot(NamedTuple):
     """What one file speaks for. Its versions supersede each other, in journal order."""
@@ -246,7 +248,7 @@ class Journal:
         lines = "".join(entry.to_line() + "\n" for entry in numbered).encode()
         is_new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab", buffering=0) as target:
+        with needing(self.path, len(lines)), self.path.open("ab", buffering=0) as target:
             target.truncate(intact)
             try:
                 rest = memoryview(lines)

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,8 @@ def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
         if "Could not set lock" in str(error):
             raise WarehouseError(f"{path} is in use by another process: {error}") from error
         raise WarehouseError(
-            f"{path} cannot be opened: {error}. Nothing is lost with it: move it away and rebuild "
-            "it from the archive and the journal (muster rebuild)"
+            f"{path} cannot be opened: {error}. Nothing is lost with it: `muster rebuild` makes it "
+            "again from archive and journal"
         ) from error
     return conn
 
@@ -359,5 +359,6 @@ def _transaction(conn: duckdb.DuckDBPyConnection) -> Iterator[None]:
         yield
         conn.execute("COMMIT")
     except BaseException:
-        conn.execute("ROLLBACK")
+        with suppress(duckdb.Error):  # the transaction ended with the error, on a full disk
+            conn.execute("ROLLBACK")
         raise

@@ -9,13 +9,14 @@ import csv
 import io
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 import duckdb
 
-from ingest.archive import Archive
+from ingest.archive import Archive, needing
 from ingest.journal import Entry, Journal, Kind
 from ingest.load import SQL_TYPE
 from ingest.reference_checks import (
@@ -137,7 +138,8 @@ def load_reference(conn: duckdb.DuckDBPyConnection, home: Path) -> None:
                 )
         conn.execute("COMMIT")
     except duckdb.Error:
-        conn.execute("ROLLBACK")
+        with suppress(duckdb.Error):  # the transaction ended with the error, on a full disk
+            conn.execute("ROLLBACK")
         raise
 
 
@@ -189,7 +191,7 @@ def _write(path: Path, content: bytes) -> None:
     if path.exists() and path.read_bytes() == content:
         return
     temporary = path.with_suffix(".partial")
-    with temporary.open("wb") as file:
+    with needing(path, len(content)), temporary.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -26,14 +28,19 @@ def write_file(path: Path, data: bytes) -> None:
     Raises OSError naming the path and the bytes needed, for instance when the disk is full.
     """
     temporary = temporary_path(path)
-    try:
+    with needing(path, len(data)):
         make_directory(path.parent)
         temporary.write_bytes(data)
         publish_file(temporary, path)
+
+
+@contextmanager
+def needing(path: Path, size: int) -> Iterator[None]:
+    """An OSError of the body names `path` and the bytes needed; a full disk's own names neither."""
+    try:
+        yield
     except OSError as error:
-        raise OSError(
-            error.errno, f"{error.strerror} ({len(data)} bytes needed)", str(path)
-        ) from error
+        raise OSError(error.errno, f"{error.strerror} ({size} bytes needed)", str(path)) from error
 
 
 def append_file(path: Path, intact: int, data: bytes) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -382,7 +383,8 @@ class Ledger:
             disputes.load_into(conn, self)
             conn.commit()
         except BaseException:
-            conn.rollback()
+            with suppress(duckdb.Error):  # the transaction ended with the error, on a full disk
+                conn.rollback()
             raise
 
     def _paths(self, distributor_id: str) -> list[Path]:

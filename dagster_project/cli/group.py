@@ -6,6 +6,7 @@ No command of its own belongs here. Nothing heavy is imported before a command n
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -17,6 +18,11 @@ from dagster_project.cli.terminal import printable_output
 from dagster_project.lib.settings import Settings, keep_private
 
 FAILED = 1
+
+# How DuckDB says that a file of its own is not what it wrote, whichever command comes upon it.
+_DAMAGE = ("Corrupt database file", "not a valid DuckDB database", "Could not read enough bytes")
+# The same of a full disk: the operating system, DuckDB, and the run history's SQLite.
+_FULL = ("No space left on device", "disk is full")
 
 _OWN_PACKAGES = ("dagster_project", "ingest", "invoicing")
 
@@ -40,8 +46,24 @@ class _Group(click.Group):
         except Exception as error:
             if os.environ.get("MUSTER_TRACEBACK"):
                 raise
-            click.echo(f"muster: {_in_words(error)}", err=True)
+            click.echo(f"muster: {_in_words(error)}{_repair(error, ctx.obj)}", err=True)
             ctx.exit(FAILED)
+
+
+def _repair(error: Exception, settings: Settings | None) -> str:
+    """What to do about a disk or a database file, whichever step came upon it."""
+    if settings is not None and any(full in str(error) for full in _FULL):
+        free = shutil.disk_usage(settings.home).free if settings.home.exists() else 0
+        return (
+            f"\nThe disk of {settings.home} is full, with {free:,} bytes left. Free some and run "
+            "the same command again: nothing is lost, and the last publication stays."
+        )
+    if not any(damage in str(error) for damage in _DAMAGE):
+        return ""
+    return (
+        "\nA database file is damaged. Nothing is lost with it: `muster rebuild` makes warehouse "
+        "and publication again from archive, journal and ledger."
+    )
 
 
 def _in_words(error: Exception) -> str:

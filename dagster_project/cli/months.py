@@ -139,7 +139,14 @@ def cancel(settings: Settings, number: str, reason: str, by: str, on: datetime |
     if invoice is None:
         raise click.ClickException(f"No document has the number {number}. See `muster status`.")
     with working(settings, f"cancel {number}") as open_runner:
-        open_runner().cancel(number, reason=reason, by=by, on=printed_on)
+        # Run again after a run that ended between the note and its files, it makes the files.
+        done = next((d for d in Ledger(settings.ledger).documents() if d.cancels == number), None)
+        if done is None:
+            open_runner().cancel(number, reason=reason, by=by, on=printed_on)
+        else:
+            click.echo(
+                f"{number} was taken back already by {done.number}: {done.content['reason']}"
+            )
         open_runner().rebuild([invoice.period])
     tell_periods(settings, [invoice.period])
 

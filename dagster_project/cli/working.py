@@ -44,13 +44,12 @@ def working(settings: Settings, command: str) -> Iterator[Callable[[], Runner]]:
 
 def load_new(settings: Settings, open_runner: Callable[[], Runner]) -> bool:
     """Receive, build and publish what is new; whether anything was."""
-    from dagster_project.lib import warehouse
+    from dagster_project.lib import publish
 
     if (
         not receiving.pending(settings, feeds())
         and not receiving.seeds_changed(settings)
-        and warehouse.is_current(settings)
-        and (settings.published / "current.duckdb").exists()
+        and publish.is_current(settings)
     ):
         return False
     open_runner().load()

@@ -50,7 +50,8 @@ def holder(path: Path) -> str | None:
     with _guard:
         if path in _held:
             return _holder_in_words(path)
-    with path.open("r+", encoding="utf-8") as file:
+    # For reading: whoever asks need not be allowed to write to this home.
+    with path.open(encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -85,6 +85,7 @@ def publish(settings: Settings, run: str, *, again: bool = False) -> Publication
             marts = tuple(Mart(**mart) for mart in published["marts"])
             return Publication(marts, current, is_new=False)
         durable.make_directory(settings.published)
+        _sweep(settings.published)
         database = settings.published / f"warehouse-{run}.duckdb"
         folder = settings.published / f"{MARTS}-{run}"
         _write_database(conn, database)
@@ -97,6 +98,18 @@ def publish(settings: Settings, run: str, *, again: bool = False) -> Publication
     _forget_old(settings.published, "warehouse-*.duckdb", keep=database)
     _forget_old(settings.published, f"{MARTS}-*", keep=folder)
     return Publication(marts, current, is_new=True)
+
+
+def is_current(settings: Settings) -> bool:
+    """Whether what is published was made from the very inputs in force.
+
+    Models that are up to date are not enough: a run can end between building and publishing.
+    """
+    published = read_manifest(settings)
+    if published is None or not (settings.published / CURRENT).exists():
+        return False
+    in_force = warehouse.current_inputs(settings)
+    return in_force is not None and published["made_from"] == asdict(in_force)
 
 
 def read_manifest(settings: Settings) -> dict[str, Any] | None:
@@ -243,6 +256,16 @@ def _turn(folder: Path, name: Path) -> None:
     temporary.symlink_to(folder.name, target_is_directory=True)
     temporary.replace(name)
     durable.sync(name.parent)
+
+
+def _sweep(published: Path) -> None:
+    """Remove what a run left that ended before it published: it bears that run's name, so no other
+    would overwrite it, and on a full disk it may be what fills it."""
+    for leftover in published.glob(".warehouse-*"):
+        leftover.unlink()
+    for folder in published.glob(f"{MARTS}-*"):
+        if not (folder / MANIFEST).exists():
+            shutil.rmtree(folder)
 
 
 def _forget_old(published: Path, pattern: str, *, keep: Path) -> None:

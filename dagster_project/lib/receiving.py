@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from dagster_project.lib.settings import Settings
+from invoicing import durable
 
 # Feed and day → a hash over name, size, inode and times of the files found there.
 Folders = dict[tuple[str, date], str]
@@ -46,8 +47,10 @@ def mark_received(settings: Settings, what: Mapping[tuple[str, date], str]) -> N
     path = _record(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(record, indent=0, sort_keys=True), encoding="utf-8")
-    temporary.replace(path)
+    content = json.dumps(record, indent=0, sort_keys=True).encode()
+    with durable.needing(path, len(content)):
+        temporary.write_bytes(content)
+        temporary.replace(path)
 
 
 def seeds_changed(settings: Settings) -> bool:

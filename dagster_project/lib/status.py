@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from invoicing.ledger import Document
 
 
+class PublicationError(RuntimeError):
+    """The publication is there and cannot be read."""
+
+
 @dataclass(frozen=True)
 class FeedStatus:
     """What is in force of one feed.
@@ -139,6 +143,7 @@ def status(settings: Settings) -> Status:
         space=taken,
         not_backed_up=unsafe,
         next=[
+            *_to_repair(settings),
             *_next(settings, feeds, periods, len(pending), seeds_changed),
             *_unused_waivers(settings),
             *_precautions(taken, unsafe),
@@ -170,13 +175,22 @@ def periods(settings: Settings, period: str | None = None) -> list[PeriodStatus]
 
 
 def published(settings: Settings) -> duckdb.DuckDBPyConnection | None:
-    """The publication, open for reading, None when nothing was published yet."""
+    """The publication, open for reading, None when nothing was published yet.
+
+    Raises PublicationError when it is damaged.
+    """
     import duckdb
 
     path = settings.published / "current.duckdb"
     if not path.exists():
         return None
-    conn = duckdb.connect(str(path), read_only=True)
+    try:
+        conn = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        raise PublicationError(
+            f"{path} cannot be read: {error}. Nothing is lost with it: `muster rebuild` publishes "
+            "again"
+        ) from error
     conn.execute("set timezone = 'UTC'")
     return conn
 
@@ -432,6 +446,23 @@ def _version_set(settings: Settings) -> str:
     from ingest.journal import Journal
 
     return hashlib.sha256(Journal(settings.journal).state().version_set()).hexdigest()
+
+
+def _to_repair(settings: Settings) -> list[str]:
+    """What a crash, a full disk or a careless hand left amiss beside the truth."""
+    from dagster_project.lib import warehouse
+    from invoicing.exports import unfinished
+    from invoicing.ledger import Ledger
+
+    fault = warehouse.fault(settings)
+    return [
+        *([fault] if fault else []),
+        *(
+            f"{folder} does not hold what the ledger says for it, so do not send it: run the last "
+            "command again, or `muster rebuild`."
+            for folder in unfinished(Ledger(settings.ledger), settings.exports)
+        ),
+    ]
 
 
 def _unused_waivers(settings: Settings) -> list[str]:

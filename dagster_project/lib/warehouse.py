@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
-from dagster_project.lib import dbt
+from dagster_project.lib import dbt, lock
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
@@ -119,13 +119,50 @@ _STAMP = """
 
 def is_current(settings: Settings) -> bool:
     """Whether the models are built and tested from the very inputs in force."""
+    return current_inputs(settings) is not None
+
+
+def current_inputs(settings: Settings) -> Inputs | None:
+    """The inputs in force when the models are built and tested from them, None otherwise."""
     from invoicing.ledger import Ledger
 
     if not settings.warehouse.exists():
-        return False
+        return None
     with connect(settings) as conn:
         Ledger(settings.ledger).load_into(conn)
-        return built_from(conn) == inputs(conn, settings)
+        in_force = inputs(conn, settings)
+        return in_force if built_from(conn) == in_force else None
+
+
+def fault(settings: Settings) -> str | None:
+    """Why the warehouse has to be made again, in words; None when it opens, or is being written.
+
+    Looks at headers and catalogue only: damage further in is told by whoever reads that far.
+    """
+    import duckdb
+
+    if not settings.journal.exists():
+        return None
+    if not settings.warehouse.exists():
+        what = f"{settings.warehouse} is missing"
+    else:
+        try:
+            # Under the lock, because a reader of the file would make a run that begins now fail.
+            with (
+                lock.writer(settings.lock, "muster status", wait_seconds=0),
+                duckdb.connect(str(settings.warehouse), read_only=True) as conn,
+            ):
+                conn.execute("select * from raw.version_set").fetchall()
+        except (lock.LockedError, OSError):  # a run is writing, or this person may not
+            return None
+        except duckdb.Error as error:
+            what = f"{settings.warehouse} cannot be read ({str(error).splitlines()[0]})"
+        else:
+            return None
+    return (
+        f"{what}. Nothing is lost with it: `muster rebuild` makes it again from archive, journal "
+        "and ledger."
+    )
 
 
 def row_counts(conn: duckdb.DuckDBPyConnection, schemas: tuple[str, ...]) -> dict[str, int]:

@@ -79,6 +79,27 @@ def expected(ledger: Ledger) -> dict[str, str]:
     return files
 
 
+def unfinished(ledger: Ledger, exports_root: Path) -> list[Path]:
+    """Folders that are missing, without a manifest, or of fewer documents than were issued.
+
+    Reads the manifests only, so it costs little; a file that was edited since is not noticed.
+    """
+    wanted: dict[Path, list[str]] = {}
+    for document in ledger.documents():
+        folder = exports_root / document.period / document.distributor_id
+        wanted.setdefault(folder, []).append(document.provenance["content_sha256"])
+    return [folder for folder, contents in sorted(wanted.items()) if _spoken_of(folder) != contents]
+
+
+def _spoken_of(folder: Path) -> list[str]:
+    """The hashes of the documents that the folder's manifest names."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        return [document["content_sha256"] for document in manifest["documents"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
 def _files(ledger: Ledger, documents: list[Document]) -> list[ExportedFile]:
     cancelled = {document.cancels for document in documents if document.cancels}
     in_force = [one for one in documents if not one.is_note and one.number not in cancelled]
@@ -191,9 +212,11 @@ def _write(folder: Path, file: ExportedFile) -> None:
     path = folder / file.path
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{file.path!r} would leave the export folder; correct the id in it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(file.body, bytes):
-        path.write_bytes(file.body)
-    else:
-        # A copy, not a link: whoever edits an export must not reach the ledger.
-        shutil.copyfile(file.body, path)
+    size = len(file.body) if isinstance(file.body, bytes) else file.body.stat().st_size
+    with durable.needing(path, size):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(file.body, bytes):
+            path.write_bytes(file.body)
+        else:
+            # A copy, not a link: whoever edits an export must not reach the ledger.
+            shutil.copyfile(file.body, path)

@@ -46,12 +46,15 @@ class House:
         result = self._run(*arguments, expect=expect)
         return result.stdout + result.stderr
 
-    def _run(self, *arguments: str, expect: int) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of the console script, for whoever starts it otherwise."""
         command = [str(Path(sys.executable).parent / "muster")]
         command += ["--home", str(self.home), "--landing", str(self.landing)]
-        command += ["--seeds", str(self.seeds), *arguments]
+        return [*command, "--seeds", str(self.seeds), *arguments]
+
+    def _run(self, *arguments: str, expect: int) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
-            command,
+            self.command(*arguments),
             capture_output=True,
             text=True,
             check=False,

@@ -185,6 +185,36 @@ def test_a_new_note_of_a_dispute_is_not_what_was_published(settings: Settings) -
     assert not publish.publish(settings, "run4").is_new
 
 
+def test_models_that_are_built_are_not_yet_published(settings: Settings) -> None:
+    """A run can end in between; the next load asks this before it says that nothing is new."""
+    assert not publish.is_current(settings)
+    _build(settings, 1)
+    assert not publish.is_current(settings)
+    publish.publish(settings, "run1")
+    assert publish.is_current(settings)
+    _build(settings, 2)
+    assert warehouse.is_current(settings)
+    assert not publish.is_current(settings)
+    publish.publish(settings, "run2")
+    (settings.published / publish.CURRENT).unlink()
+    assert not publish.is_current(settings)
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(settings: Settings) -> None:
+    """Names of that run, which no other would overwrite."""
+    _build(settings, 1)
+    publish.publish(settings, "run1")
+    published = settings.published
+    for name in (".warehouse-gone.duckdb.tmp", ".warehouse-gone.duckdb.tmp.wal"):
+        (published / name).write_bytes(b"half of one")
+    (published / "marts-gone").mkdir()
+    (published / "marts-gone/activity.usage_by_customer.parquet").write_bytes(b"half of one")
+    _build(settings, 2)
+    publish.publish(settings, "run2")
+    assert [path.name for path in published.iterdir() if "gone" in path.name] == []
+    assert _ask(settings, _TOTAL) == [(6,)]
+
+
 def test_the_last_versions_are_kept(settings: Settings) -> None:
     for number in range(1, 6):
         _build(settings, number)

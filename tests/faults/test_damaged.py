@@ -1,0 +1,88 @@
+"""A home that was damaged: every command says what is amiss, and what makes it whole again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from house import House
+from killing import Warm
+from scenarios import Scenario
+
+
+@pytest.fixture
+def house(scenarios: dict[str, Scenario], tmp_path: Path) -> House:
+    """January, closed but for the publication: its home as a person has it."""
+    return scenarios["invoice taken back"].house(tmp_path)
+
+
+def _flip(path: Path) -> None:
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(4100)
+        (byte,) = file.read(1)
+        file.seek(4100)
+        file.write(bytes([byte ^ 1]))
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "cannot be read": _flip,
+    "is missing": Path.unlink,
+    "cannot be read (IO Error": lambda path: os.truncate(path, 0),
+}
+
+
+@pytest.mark.parametrize("told", DAMAGES)
+def test_status_says_that_the_warehouse_has_to_be_made_again(
+    warm: Warm, house: House, told: str
+) -> None:
+    whole = warm.does(house, "muster", "status")
+    assert "rebuild` makes it again" not in whole.log
+    warehouse = house.home / "warehouse.duckdb"
+    DAMAGES[told](warehouse)
+    said = warm.does(house, "muster", "status")
+    assert said.code == 0
+    assert f"{warehouse} {told}" in said.log
+    assert "Nothing is lost with it: `muster rebuild` makes it again" in said.log
+
+
+def test_a_load_on_a_damaged_warehouse_says_how_to_mend_it(warm: Warm, house: House) -> None:
+    _flip(house.home / "warehouse.duckdb")
+    said = warm.does(house, "muster", "load")
+    assert said.code == 1
+    assert "`muster rebuild` makes" in said.log
+    assert "Traceback" not in said.log
+
+
+def test_a_damaged_publication_is_named(warm: Warm, house: House) -> None:
+    current = house.home / "published/current.duckdb"
+    _flip(current)
+    for command in (("status",), ("sql", "select 1")):
+        said = warm.does(house, "muster", *command)
+        assert said.code == 1
+        assert f"{current} cannot be read" in said.log
+        assert "`muster rebuild`" in said.log
+        assert "Traceback" not in said.log
+
+
+def test_a_half_created_warehouse_is_made_anew(
+    warm: Warm, scenarios: dict[str, Scenario], tmp_path: Path
+) -> None:
+    """As a kill during its creation leaves it: a temporary name, and a log of one that is gone."""
+    house = scenarios["files received"].house(tmp_path)
+    (house.home / "warehouse.duckdb").unlink(missing_ok=True)
+    for name in ("warehouse.duckdb.creating", "warehouse.duckdb.wal"):
+        (house.home / name).write_bytes(b"half of one")
+    assert warm.does(house, "receive").code == 0
+    assert not (house.home / "warehouse.duckdb.creating").exists()
+
+
+def test_status_names_exports_that_are_not_what_the_ledger_says(warm: Warm, house: House) -> None:
+    """As after a kill between the document and its files."""
+    assert "do not send it" not in warm.does(house, "muster", "status").log
+    folder = house.home / "exports/2026-01/alpenland"
+    (folder / "manifest.json").unlink()
+    said = warm.does(house, "muster", "status").log
+    assert f"{folder} does not hold what the ledger says for it, so do not send it" in said
