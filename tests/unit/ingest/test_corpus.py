@@ -6,6 +6,7 @@ import gzip
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from corpus import CASES, Accepted, Case, Refused, who
 from landing_site import DAY, Site, usage
 
+from ingest import intake
 from ingest.contracts import FEEDS
 from ingest.landing import Format
 from ingest.parse import Parsed, Rejected, parse
@@ -373,7 +375,9 @@ def _good(feed: str, who: str) -> bytes:
 # ── A bound on what a file unpacks to ─────────────────────────────────────────────────────────
 
 
-def test_the_size_is_bounded_by_a_setting_and_what_was_accepted_stays_readable(site: Site) -> None:
+def test_the_size_is_bounded_by_a_setting_and_what_was_accepted_stays_readable(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [f"c{n} EPADV d u 08:00:00" for n in range(1000)]
     for name, format in (("plain", "csv"), ("packed", "csv.gz")):
         content = usage(*(row.replace("c", name[0], 1) for row in rows))
@@ -383,9 +387,7 @@ def test_the_size_is_bounded_by_a_setting_and_what_was_accepted_stays_readable(s
     size = len(content)
 
     def receive(largest: int) -> dict[str, Any]:
-        from ingest.intake import receive
-
-        found = receive(site.conn, site.home, site.landing, largest_file_bytes=largest)
+        found = intake.receive(site.conn, site.home, site.landing, largest_file_bytes=largest)
         return {one.slot.source: one for one in found if one.slot}
 
     small = receive(size - 1)
@@ -397,6 +399,8 @@ def test_the_size_is_bounded_by_a_setting_and_what_was_accepted_stays_readable(s
     tables = site.tables()
     assert {one.outcome for one in receive(1).values()} == {"unchanged"}
     site.reopen(lose_warehouse=True)
+    # Not even when nothing at all would be let in any more.
+    monkeypatch.setattr(intake, "parse", partial(parse, largest_file_bytes=1))
     assert {one.outcome for one in site.synchronise()} == {"restored"}
     assert site.tables() == tables
 
