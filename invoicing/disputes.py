@@ -193,16 +193,20 @@ def without_anchor(ledger: Ledger) -> list[Committed]:
 
 def contradiction(ledger: Ledger) -> str | None:
     """Where the file is not what the ledger's heads say was noted, in words, or None."""
+    path = _path(ledger)
     try:
-        anchors, newest = ledger.heads().of(FILE), committed(ledger)
-        for anchor in anchors:
-            if committed(ledger, anchor.committed.sequence) != anchor.committed:
-                return (
-                    f"{FILE} is not what was noted up to note {anchor.committed.sequence}: "
-                    f"{anchor.committed}"
-                )
-    except (ValueError, KeyError, TypeError) as error:
-        return f"{FILE} is damaged ({error!r})"
+        _notes(path)
+    except DisputeError as error:
+        return str(error).replace(str(path), FILE).partition(". Restore")[0]
+    anchors, newest = ledger.heads().of(FILE), committed(ledger)
+    for anchor in anchors:
+        said = anchor.committed
+        now = committed(ledger, said.sequence)
+        if now != said:
+            return (
+                f"{FILE} up to note {said.sequence} has sha256 {now.file_sha256 if now else None}, "
+                f"expected {said.file_sha256} about {said.number}"
+            )
     named = anchors[-1].committed.sequence if anchors else 0
     # One more is a note whose line a crash prevented. An older ledger has any number.
     if newest and newest.sequence > named + 1 and ledger.heads().anchors:

@@ -459,7 +459,11 @@ class Ledger:
             if entry is None:
                 return f"{said.file} is missing: {where} says {said.number or 'it'} was issued"
             if entry.committed != said:
-                return f"{said.file} is not what was issued: {where} says {said}"
+                return (
+                    f"{said.file} is not what was issued: it is {entry.head.sequence} "
+                    f"{entry.number} with sha256 {entry.head.document_sha256}, {where} says "
+                    f"{said.sequence} {said.number} with {said.file_sha256}"
+                )
             if not entry.is_from_before_heads and entry.follows != last:
                 return f"{said.file} was issued after {entry.follows}, {where} says after {last}"
             last = said.file_sha256

@@ -147,7 +147,7 @@ def _chains(ledger: Ledger) -> str:
     fault = ledger.verify()
     if fault:
         file = fault.split()[0].rstrip(":,")
-        raise BrokenError(file, fault.removeprefix(file).lstrip(": "), _restore(ledger))
+        raise BrokenError(file, fault.removeprefix(file).lstrip(":, "), _restore(ledger))
     documents = list(_read(ledger))
     without = ledger.without_anchor()
     if without and not all(document.is_from_before_heads for document in documents):
