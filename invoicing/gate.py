@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -104,7 +105,9 @@ def decide(
         one = given.get((period, invoice.distributor_id, invoice.currency))
         if one:
             refused += _refused(conn, invoice, one, reasons)
-        decisions.append(_decision(conn, ledger, invoice, notes, reasons, one))
+        decision = _decision(conn, ledger, invoice, notes, reasons, one)
+        written = _written(ledger, invoice)
+        decisions.append(replace(decision, notes={**written, **decision.notes}))
     if refused:
         raise ApprovalError("\n".join(refused))
     for decision in decisions:
@@ -233,6 +236,19 @@ def _decision(
         if not counts:
             reasons = [*reasons, *void] if reasons else [*void, _unapproved(invoice)]
     return _release(invoice, notes, state, reasons, released_by)
+
+
+def _written(ledger: Ledger, invoice: DraftInvoice) -> JsonObject:
+    """Notes of this run that a run which ended before their invoice has written already.
+
+    They are no draft any more and still go out with the invoice, so the record keeps naming them.
+    """
+    documents = reversed(list(ledger.documents(invoice.distributor_id)))
+    return {
+        f"{note.billed_period} {note.currency}": note.content["totals"]["amount"]
+        for note in takewhile(lambda document: document.is_note, documents)
+        if (note.period, note.currency) == (invoice.period, invoice.currency) and not note.cancels
+    }
 
 
 def _release(

@@ -104,6 +104,21 @@ def test_notes_are_not_written_from_a_draft_that_does_not_know_the_last_document
     assert ledger.head("alpenland").sequence == 1
 
 
+def test_a_run_that_ended_between_note_and_invoice_keeps_its_record(
+    february: Warehouse, ledger: Ledger, close: Close
+) -> None:
+    """Decided again on a draft that knows the note, the record is the one of a run in one go."""
+    ledger.append(note_of(february, ledger))
+    decided = gate.recorded(ledger, "2026-02", "alpenland", "EUR")
+    for table in ("draft_notes", "draft_note_lines", "draft_note_customers"):
+        february.conn.execute(f"delete from billing.{table}")
+    (document,) = close(february, ledger, "2026-02")
+    assert document.number == "ALPENLAND-000003"
+    assert gate.recorded(ledger, "2026-02", "alpenland", "EUR") == decided
+    assert decided is not None
+    assert decided.notes == {"2026-01 EUR": "-0.34"}
+
+
 def note_of(february: Warehouse, ledger: Ledger) -> Document:
     gate.decide(february.conn, ledger, "2026-02", [])
     (draft,) = documents.draft.notes(february.conn, "2026-02", "alpenland", "EUR")
