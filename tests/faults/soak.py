@@ -86,7 +86,10 @@ def _commands(
             *(sum(pair) for pair in zip(astuple(total), astuple(count), strict=True))
         )
         number += 1
-        _tell(f"season {number}: {count.kills} kills of whole commands, {total.kills} in all")
+        _tell(
+            f"season {number}: {count.kills} kills of whole commands, {count.kills_of_scripts} of "
+            f"them of the script; {total.kills} in all"
+        )
     rows.append(_row(f"whole commands ({number} seasons)", total))
     return faults + total.torn + total.different
 

@@ -74,6 +74,19 @@ def test_the_trace_is_read_right() -> None:
         "c: renamed while the name of b was not on the disk",
         "c: its name was never made durable",
     ]
+    text = "\n".join(
+        [
+            '1 rename("/h/a.tmp", "/h/a") = 0',
+            "1 write(3</h/journal>, ...) = 5",
+            "1 fsync(4</h>) = 0",
+            "1 pwrite64(5</h/warehouse.duckdb.wal>, ..., 5, 0) = 5",
+        ]
+    )
+    assert _faults(text, Path("/h"), "^a$")[0] == [
+        "journal: written while ['a'] was not on the disk",
+        "warehouse: written while the journal was not on the disk",
+        "journal: its last line was never made durable",
+    ]
 
 
 def _faults(text: str, home: Path, commits: str) -> tuple[list[str], list[str]]:
@@ -114,5 +127,12 @@ def _faults(text: str, home: Path, commits: str) -> tuple[list[str], list[str]]:
             unsynced.pop(path, None)
         elif call != "openat":
             dirty.add(path)
+            # A line of the journal rests on the archive's names, the raw tables on the journal.
+            if path == f"{home}/journal" and unsynced:
+                faults.append(f"journal: written while {[*unsynced.values()]} was not on the disk")
+            if path.startswith(f"{home}/warehouse.duckdb") and f"{home}/journal" in dirty:
+                faults.append("warehouse: written while the journal was not on the disk")
+    if f"{home}/journal" in dirty:
+        faults.append("journal: its last line was never made durable")
     faults += [f"{name}: its name was never made durable" for name in unsynced.values()]
     return faults, committed
