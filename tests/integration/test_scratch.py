@@ -70,7 +70,7 @@ def test_every_issued_document_is_made_again_byte_for_byte(later: House) -> None
     january, february = (document["content"] for document in documents[2:4])
     # January's document tells of a refused file, which has been replaced since.
     assert "rejected: manifest_mismatch" in json.dumps(january)
-    (refused,) = [one["file_name"] for one in _journal(later) if one["kind"] == "rejected"]
+    refused = _refused(later)["file_name"]
     deliveries = [one["kind"] for one in _journal(later) if one["file_name"] == refused]
     assert deliveries == ["rejected", "accepted"]
     # R1: January was issued with its cut-off on the 25th, so February begins the day after that.
@@ -305,9 +305,19 @@ def _waive(house: House, period: str) -> None:
             waivers.write(f"{discrepancy_id},exclude,being moved,A. Clerk,2026-02-01\n")
 
 
+def _refused(house: House) -> dict[str, Any]:
+    """The data file that was refused; a retraction was too."""
+    (refused,) = [
+        one
+        for one in _journal(house)
+        if one["kind"] == "rejected" and one["file_name"].endswith(".csv.gz")
+    ]
+    return refused
+
+
 def _deliver_again(house: House) -> None:
     """The refused file as a good one: the day before's rows, dated as they should be."""
-    (refused,) = [one for one in _journal(house) if one["kind"] == "rejected"]
+    refused = _refused(house)
     path = house.landing / refused["file_name"]
     day = date.fromisoformat(refused["snapshot_date"])
     eve = str(day - timedelta(days=1))
