@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pytest
 from house import CLEAN, PLANTED, House, tree
+from recount import blocked_customers, recount
 from recount import lines as recount_lines
-from recount import recount
 
 pytestmark = pytest.mark.long
 
@@ -48,6 +49,12 @@ def later(closed_house: House, tmp_path_factory: pytest.TempPathFactory) -> Hous
         "EPSTD,EUR,volume,1,99,2.200,",
     )
     _edit(house.seeds / "distributors.csv", ",USD,25,", ",USD,20,")
+    # The planted line with two prices and the one without: no waiver helps those (R18).
+    _edit(
+        house.seeds / "price_bands.csv",
+        "ZTNA,USD,volume,1,,7,2026-01-01,",
+        "SAFEGD,USD,volume,1,,4,2026-01-01,",
+    )
     house.muster("load")
     _waive(house, "2026-02")
     house.muster("close", "2026-02")
@@ -148,9 +155,16 @@ def test_what_if_is_what_a_recount_under_that_policy_finds(
     seeds = tmp_path / "seeds"
     shutil.copytree(closed_house.seeds, seeds)
     _edit(seeds / "policies.csv", "active_window_days,30,", "active_window_days,31,")
-    counted = recount_lines(recount(closed_house.landing, seeds, "2026-02"), seeds, "2026-02")
+    units = recount(closed_house.landing, seeds, "2026-02")
+    # What R15 and R16 keep out of the planted distributor's draft, counted apart.
+    blocked = blocked_customers(closed_house.landing, seeds, "2026-02").filter(
+        pl.col("reason").is_in(["excluded_territory", "partner_resale"])
+    )
+    units = units.join(blocked, on=["distributor_id", "customer_id"], how="anti")
+    counted = recount_lines(units, seeds, "2026-02")
     expected = {
-        (row["partner_id"], row["product_code"]): (row["quantity"], row["amount"])
+        # A line without one price is drafted without an amount (R18).
+        (row["partner_id"], row["product_code"]): (row["quantity"], row["amount"] or Decimal(0))
         for row in counted.to_dicts()
         if row["distributor_id"] == PLANTED
     }
