@@ -133,6 +133,7 @@ def rebuild(settings: Settings) -> None:
     Removes nothing a person made: only the warehouse, which holds no truth of its own, and that
     only when the new one is complete.
     """
+    from dagster_project.lib.status import status as find
     from invoicing.ledger import Ledger
 
     with lock.writer(settings.lock, "muster rebuild"):
@@ -147,7 +148,7 @@ def rebuild(settings: Settings) -> None:
         with _set_aside(settings.warehouse), working(settings, "rebuild") as open_runner:
             open_runner().rebuild(issued)
     click.echo(f"Rebuilt. {len(issued)} issued periods were rendered again to {settings.exports}.")
-    tell_feeds(settings)
+    tell_feeds(find(settings))
 
 
 @main.command()

@@ -33,7 +33,7 @@ from dagster_project.lib.settings import Settings
 if TYPE_CHECKING:
     from dagster_project.lib.flagged import Flagged
     from dagster_project.lib.space import Space
-    from dagster_project.lib.status import CorrectionStatus, PeriodStatus
+    from dagster_project.lib.status import CorrectionStatus, PeriodStatus, Status
 
 # A screenful, with what stands above it; a house in order has a handful.
 FLAGS_SHOWN = 30
@@ -45,10 +45,12 @@ _PERIOD_HEADERS = ("period", "distributor", "state", "number", "amount", "curren
 @click.pass_obj
 def load(settings: Settings) -> None:
     """Take in everything new in the landing folder and bring the publication up to date."""
+    from dagster_project.lib.status import status as find
+
     with working(settings, "load") as open_runner:
         is_new = load_new(settings, open_runner)
     if is_new:
-        tell_feeds(settings)
+        tell_feeds(find(settings))
     else:
         click.echo("Nothing new: the publication is up to date.")
     _tell_ignored(len(receiving.without_partition(settings, feeds())), settings)
@@ -164,7 +166,7 @@ def status(settings: Settings, tell_all: bool, as_json: bool) -> None:
         print_json(dataclasses.asdict(found))
         return
     if any(feed.files for feed in found.feeds):
-        tell_feeds(settings)
+        tell_feeds(found)
     if found.periods:
         print_table("Periods", _PERIOD_HEADERS, [_period_row(one) for one in found.periods])
         tell_holds(found.periods, settings)
@@ -260,10 +262,7 @@ _DRAFT_BLOCKING = """
 """
 
 
-def tell_feeds(settings: Settings) -> None:
-    from dagster_project.lib.status import status as find
-
-    found = find(settings)
+def tell_feeds(found: Status) -> None:
     print_table(
         "Feeds",
         ("feed", "from", "to", "files", "rows", "quarantined", "refused", "missing"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from dagster_project.lib.flagged import Flagged
+    from ingest.journal import State
     from invoicing.disputes import Dispute
     from invoicing.gate import Release
     from invoicing.ledger import Document
@@ -119,15 +120,17 @@ _FEW_DAYS = 60
 def status(settings: Settings) -> Status:
     """Raises JournalError, LedgerError or DisputeError when one of them cannot be read."""
     from ingest.contracts import FEEDS
+    from ingest.journal import Journal
     from invoicing import disputes
     from invoicing.ledger import Ledger
 
-    feeds = _feeds(settings)
+    state = Journal(settings.journal).state()
+    feeds = _feeds(state)
     periods = _periods(settings)
     pending = receiving.pending(settings, FEEDS)
     ignored = receiving.without_partition(settings, FEEDS)
     seeds_changed = receiving.seeds_changed(settings)
-    taken = space(settings.home, days=_loaded_days(settings))
+    taken = space(settings.home, days=len({slot.snapshot_date for slot in state.in_force}))
     unsafe = backup.documents_since_last(settings)
     return Status(
         home=str(settings.home),
@@ -149,12 +152,6 @@ def status(settings: Settings) -> Status:
             *_precautions(taken, unsafe),
         ],
     )
-
-
-def _loaded_days(settings: Settings) -> int:
-    from ingest.journal import Journal
-
-    return len({slot.snapshot_date for slot in Journal(settings.journal).state().in_force})
 
 
 def _precautions(taken: Space, unsafe: int) -> list[str]:
@@ -195,12 +192,11 @@ def published(settings: Settings) -> duckdb.DuckDBPyConnection | None:
     return conn
 
 
-def _feeds(settings: Settings) -> list[FeedStatus]:
+def _feeds(state: State) -> list[FeedStatus]:
     from ingest.contracts import FEEDS
-    from ingest.journal import Journal, Kind
+    from ingest.journal import Kind
     from ingest.reasons import told
 
-    state = Journal(settings.journal).state()
     found = []
     for feed in FEEDS:
         entries = [entry for slot, entry in state.in_force.items() if slot.feed == feed]
