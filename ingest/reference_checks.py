@@ -26,6 +26,8 @@ _RESERVED = re.compile(RESERVED_PATTERN)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 _LISTED_PROBLEMS = 100
 _SHOWN_CHARACTERS = 80
+# The csv module has such a bound too, but any library in this process may have moved it.
+_LONGEST_CELL = 65_536
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ def records(text: str) -> Iterator[tuple[int, list[str]]]:
     starts_on = 1
     try:
         for record in reader:
+            if any(len(cell) > _LONGEST_CELL for cell in record):
+                raise _RecordError(starts_on, f"a field is longer than {_LONGEST_CELL} characters")
             if record:
                 yield starts_on, record
             starts_on = reader.line_num + 1

@@ -470,6 +470,17 @@ def test_unreadable_files_are_refused_with_the_place(
     assert what in problem.what
 
 
+def test_a_longest_field_is_not_what_a_library_made_of_it(home: Path, seeds: Path) -> None:
+    before = csv.field_size_limit(1 << 30)
+    try:
+        (seeds / "currencies.csv").write_bytes(b"currency,minor_units\n" + b"x" * 65_537 + b",2\n")
+        (problem,) = refused(home, seeds)
+    finally:
+        csv.field_size_limit(before)
+    assert problem.line == 2
+    assert "longer than 65536 characters" in problem.what
+
+
 def test_lines_are_those_an_editor_shows(home: Path, seeds: Path) -> None:
     # Line 2 begins a field that ends on line 3; line 4 is blank; the fault is on line 5.
     (seeds / "excluded_territories.csv").write_text(
