@@ -48,9 +48,9 @@ fuzz: .venv/installed  ## coverage-guided fuzzing of the parsers, two minutes a 
 		PYTHONPATH=.venv/fuzz $(BIN)/python tests/fuzz/fuzz_parse.py $$format -max_len=8192 || exit 1; done
 
 PIECES ?= 500
-COMMANDS ?= 50
+SEASONS ?= 5
 SEED ?= 1
 
 .PHONY: soak
-soak: .venv/installed  ## kill it hundreds of times and compare: make soak PIECES=500 COMMANDS=50 SEED=1
-	$(BIN)/python tests/faults/soak.py --pieces $(PIECES) --commands $(COMMANDS) --seed $(SEED)
+soak: .venv/installed  ## kill it hundreds of times and compare: make soak PIECES=500 SEASONS=5 SEED=1
+	$(BIN)/python tests/faults/soak.py --pieces $(PIECES) --seasons $(SEASONS) --seed $(SEED)

@@ -54,6 +54,11 @@ class Contract:
         return tuple(column.name for column in self.columns)
 
 
+# What is counted and compared. Their files go with the retention policy, once no period needs them;
+# the registry's say how a customer came to be what it is, for all time (R11).
+EXPIRING = ("usage", "heartbeat", "portal_usage", "psa_additions")
+
+
 def _text(name: str) -> Column:
     return Column(name)
 

@@ -101,20 +101,22 @@ def receive(
 
     Each file is archived, then journalled, then loaded; a crash in between is made good by the
     next call, since the raw tables are first brought to what the journal says. An untouched
-    folder costs one look at the files' times. `progress` is called with (done, total, text).
-    Raises FileNotFoundError when there is no such folder, OSError when the home cannot be
-    written, JournalError, ArchiveError.
+    folder costs one look at the files' times. What expired is passed over. `progress` is called
+    with (done, total, text). Raises FileNotFoundError when there is no such folder, OSError when
+    the home cannot be written, JournalError, ArchiveError.
     """
     receipts = synchronise(conn, home, progress)
     found = find(landing, feeds=feeds, dates=dates)
+    kept_from = Journal(home / "journal").state().kept_from
+    deliveries = [one for one in found.deliveries if not one.slot.is_before(kept_from)]
     receipts += [
         Receipt(outcome=Outcome.UNRECOGNISED, file_name=one.file_name, detail=one.why)
         for one in found.unrecognised
     ]
     prints = _Fingerprints(conn)
-    total = 2 * len(found.deliveries)
+    total = 2 * len(deliveries)
     unread: set[Slot] = set()
-    for done, delivery in enumerate(found.deliveries):
+    for done, delivery in enumerate(deliveries):
         progress(done, total, f"looking at {delivery.file_name}")
         try:
             prints.take(delivery)
@@ -134,7 +136,7 @@ def receive(
     # A slot of which one file cannot be read waits: another file must not speak in its place.
     groups = [
         (slot, list(group))
-        for slot, group in itertools.groupby(found.deliveries, key=lambda delivery: delivery.slot)
+        for slot, group in itertools.groupby(deliveries, key=lambda delivery: delivery.slot)
         if slot not in unread
     ]
     speaking = {slot: _speaker(group, prints) for slot, group in groups}
@@ -143,7 +145,7 @@ def receive(
         for slot, delivery in speaking.items()
         if delivery is not None
     }
-    done = len(found.deliveries)
+    done = len(deliveries)
     for slot, group in groups:
         progress(done, total, f"loading {group[0].file_name}")
         intake.take_slot(slot, group, speaking[slot], prints)

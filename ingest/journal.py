@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ingest.archive import needing
+from ingest.contracts import EXPIRING
 
 
 class Slot(NamedTuple):
@@ -24,6 +25,10 @@ class Slot(NamedTuple):
     feed: str
     snapshot_date: date
     source: str
+
+    def is_before(self, kept_from: date | None) -> bool:
+        """Whether files of this slot went with the retention policy."""
+        return kept_from is not None and self.feed in EXPIRING and self.snapshot_date < kept_from
 
 
 class Kind(StrEnum):
@@ -35,11 +40,14 @@ class Kind(StrEnum):
     MISPLACED = "misplaced"  # bytes that belong to another slot; not counted
     RETRACTED = "retracted"  # a person withdrew the bytes; nothing is in force
     REFERENCE = "reference"  # an accepted reference data file
+    EXPIRED = "expired"  # usage and counts before `snapshot_date` went with the retention policy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One line of the journal. Reference files have no slot: feed, date, source are None.
+
+    An expiry has a date and no file: `file_name` and `sha256` are empty.
 
     `received_at` is for people; nothing computes with it.
     """
@@ -99,6 +107,8 @@ class State:
         # Refused files of a slot since its last good delivery, by file name.
         self.refused: dict[Slot, dict[str, Entry]] = {}
         self.latest: dict[str, Entry] = {}  # by file name, whatever the kind
+        # Nothing of the feeds that expire is in force before this date, or ever will be.
+        self.kept_from: date | None = None
         self._slots_by_sha256: dict[str, set[Slot]] = {}
         for entry in entries:
             self.note(entry)
@@ -107,6 +117,9 @@ class State:
         """Take one more entry into account."""
         if entry.kind is Kind.REFERENCE:
             self.reference[entry.file_name] = entry
+            return
+        if entry.kind is Kind.EXPIRED:
+            self._expire(entry)
             return
         self.latest[entry.file_name] = entry
         slot = entry.slot
@@ -145,14 +158,24 @@ class State:
         {"files": [[feed, date, source, sha256, clock_skew_minutes]], "reference": [[name, sha256]],
         "refused": [[feed, date, source, file_name, sha256, reason]]}. What was refused is in no
         table, but a discrepancy about a missing file says that one was refused, and why.
+        `"kept_from": date` comes last when files expired: a date before it is not missing.
         """
         refused = [entry for _, files in sorted(self.refused.items()) for entry in files.values()]
-        document = {
+        document: dict[str, Any] = {
             "files": [_version(entry) for _, entry in sorted(self.in_force.items())],
             "reference": [_version(entry) for _, entry in sorted(self.reference.items())],
             "refused": sorted(_version(entry) for entry in refused),
         }
+        if self.kept_from is not None:
+            document["kept_from"] = self.kept_from.isoformat()
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def _expire(self, entry: Entry) -> None:
+        self.kept_from = max(filter(None, (self.kept_from, entry.snapshot_date)))
+        for slot in [slot for slot in self.in_force if slot.is_before(self.kept_from)]:
+            self._withdraw(slot)
+        for slot in [slot for slot in self.refused if slot.is_before(self.kept_from)]:
+            del self.refused[slot]
 
     def _withdraw(self, slot: Slot) -> None:
         former = self.in_force.pop(slot, None)
@@ -177,6 +200,8 @@ def entries_of(version_set: bytes, entries: Iterable[Entry]) -> list[Entry]:
         (kinds[entry.kind], *_version(entry)): entry for entry in entries if entry.kind in kinds
     }
     found = []
+    if "kept_from" in wanted:
+        found.append(expiry(date.fromisoformat(wanted["kept_from"])))
     for group in ("files", "reference", "refused"):
         for version in wanted.get(group, []):
             entry = by_version.get((group, *version))
@@ -189,6 +214,18 @@ def entries_of(version_set: bytes, entries: Iterable[Entry]) -> list[Entry]:
     if State(found).version_set() != version_set:
         raise JournalError("the journal's entries do not make this version set again")
     return found
+
+
+def expiry(kept_from: date, by: str | None = None) -> Entry:
+    """The entry that lets go of what expires before a date; `by` whom is for people."""
+    return Entry(
+        kind=Kind.EXPIRED,
+        file_name="",
+        sha256="",
+        snapshot_date=kept_from,
+        reason="retention",
+        detail=by,
+    )
 
 
 def _version(entry: Entry) -> list[Any]:

@@ -58,7 +58,7 @@ CREATE TABLE raw.rejected_files (
 CREATE TABLE raw.withdrawn_activity (
     feed VARCHAR NOT NULL, activity_month DATE NOT NULL, load_id BIGINT NOT NULL
 );
-CREATE TABLE raw.version_set (sha256 VARCHAR NOT NULL);
+CREATE TABLE raw.version_set (sha256 VARCHAR NOT NULL, kept_from DATE);
 -- What was last seen of each landing file, so that an untouched one is not read again.
 CREATE TABLE raw.landing_seen (
     path VARCHAR NOT NULL, size BIGINT NOT NULL, mtime_ns BIGINT NOT NULL,
@@ -200,7 +200,9 @@ def apply(
             _insert_loads(conn, loads)
         if not is_current(conn, state, version_set):
             conn.execute("DELETE FROM raw.version_set")
-            conn.execute("INSERT INTO raw.version_set VALUES (?)", [version_set])
+            conn.execute(
+                "INSERT INTO raw.version_set VALUES (?, ?)", [version_set, state.kept_from]
+            )
             conn.execute("DELETE FROM raw.rejected_files")
             _insert(conn, "rejected_files", _rejected_files(state))
 

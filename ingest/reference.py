@@ -50,6 +50,7 @@ class Policies:
     correction_periods: int  # R25
     release: Literal["automatic", "approved"]  # R22
     issue_days: int  # R20
+    raw_retention_months: int  # 0: for ever
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ def policies(home: Path) -> Policies:
         correction_periods=int(values["correction_periods"]),
         release=cast(Literal["automatic", "approved"], values["release"]),
         issue_days=int(values["issue_days"]),
+        raw_retention_months=int(values.get("raw_retention_months", 0)),
     )
 
 

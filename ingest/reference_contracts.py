@@ -108,6 +108,8 @@ _POLICIES = {
     "recomputed_periods": _integer("value", 0, 36),
     "release": SeedColumn("value", allowed=("automatic", "approved")),
     "issue_days": _integer("value", 0, 90),
+    # 0 keeps all of them for ever, and so does a seed without it.
+    "raw_retention_months": _integer("value", 0, 600),
 }
 _SAFETY_BOUNDS = {
     "largest_quantity": _integer("value", 1),
@@ -236,7 +238,7 @@ _CONTRACTS = (
         ),
         key=("policy",),
         settings=_POLICIES,
-        required_keys=tuple(_POLICIES),
+        required_keys=tuple(one for one in _POLICIES if one != "raw_retention_months"),
     ),
     SeedContract(
         seed="safety_bounds",

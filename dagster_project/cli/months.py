@@ -292,7 +292,7 @@ def _tell_ignored(folders: int, settings: Settings) -> None:
     if folders:
         click.echo(
             f"{folders} folders are not loaded: they are dated before {settings.first_day} "
-            "(MUSTER_FIRST_DAY) or after today."
+            "(MUSTER_FIRST_DAY), after today, or before what the retention policy keeps."
         )
 
 

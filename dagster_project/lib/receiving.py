@@ -23,11 +23,10 @@ Folders = dict[tuple[str, date], str]
 
 
 def folders(settings: Settings, feeds: Collection[str]) -> Folders:
-    """Every `<feed>/<date>` folder of these feeds that has a partition."""
+    """Every `<feed>/<date>` folder of these feeds that has a partition and did not expire."""
     return {
         (feed, day): _fingerprint(settings.landing / feed / day.isoformat())
-        for feed, day in _dated(settings, feeds)
-        if _has_partition(settings, day)
+        for feed, day in _loaded(settings, feeds)
     }
 
 
@@ -90,12 +89,9 @@ def missing(settings: Settings, day: date) -> list[str]:
 
 
 def without_partition(settings: Settings, feeds: Collection[str]) -> list[str]:
-    """Folders that are not received: dated before the first day, or after today."""
-    return [
-        f"{feed}/{day}"
-        for feed, day in _dated(settings, feeds)
-        if not _has_partition(settings, day)
-    ]
+    """Folders that are not received: before the first day, after today, or expired by policy."""
+    loaded = _loaded(settings, feeds)
+    return [f"{feed}/{day}" for feed, day in _dated(settings, feeds) if (feed, day) not in loaded]
 
 
 def _dated(settings: Settings, feeds: Collection[str]) -> Iterator[tuple[str, date]]:
@@ -104,6 +100,17 @@ def _dated(settings: Settings, feeds: Collection[str]) -> Iterator[tuple[str, da
             day = _date(name)
             if day is not None:
                 yield feed, day
+
+
+def _loaded(settings: Settings, feeds: Collection[str]) -> list[tuple[str, date]]:
+    from ingest.journal import Journal, Slot
+
+    kept_from = Journal(settings.journal).state().kept_from
+    return [
+        (feed, day)
+        for feed, day in _dated(settings, feeds)
+        if _has_partition(settings, day) and not Slot(feed, day, "").is_before(kept_from)
+    ]
 
 
 def _has_partition(settings: Settings, day: date) -> bool:

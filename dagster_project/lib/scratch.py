@@ -48,11 +48,19 @@ def take_versions(settings: Settings, scratch: Settings, version_set: str, tell:
     from ingest.journal import Journal, entries_of
 
     archive = Archive(settings.home / "archive")
+    journal = Journal(settings.journal)
     try:
         text = archive.verified(version_set).read_bytes()
     except ArchiveError as error:
         raise ScratchError(f"The list of versions cannot be read: {error}.") from error
-    entries = entries_of(text, Journal(settings.journal).entries())
+    entries = entries_of(text, journal.entries())
+    kept_from = journal.state().kept_from
+    if any(one.slot and one.slot.is_before(kept_from) for one in entries):
+        raise ScratchError(
+            f"Usage and counts from before {kept_from} went with the retention policy (`muster "
+            "expire`). The document can be verified and explained, not made again: a backup from "
+            "before that still can, restored into a home of its own."
+        )
     named = {version_set: "the list of versions"}
     for entry in entries:
         # The bytes of a refused file are in no table, and not every one is archived.

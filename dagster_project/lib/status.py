@@ -150,6 +150,7 @@ def status(settings: Settings) -> Status:
             *_next(settings, feeds, periods, len(pending), seeds_changed),
             *_unused_waivers(settings),
             *_precautions(taken, unsafe),
+            *_past_retention(settings),
         ],
     )
 
@@ -164,6 +165,17 @@ def _precautions(taken: Space, unsafe: int) -> list[str]:
     if unsafe:
         steps.append(f"{unsafe} documents are in no backup: `muster backup --to FOLDER`.")
     return steps
+
+
+def _past_retention(settings: Settings) -> list[str]:
+    from dagster_project.lib.retention import kept_from
+    from ingest.journal import Journal
+
+    since = kept_from(settings)
+    old = [one for one in Journal(settings.journal).state().in_force if one.is_before(since)]
+    if not old:
+        return []
+    return [f"{len(old)} files are older than the retention policy keeps: `muster expire`."]
 
 
 def periods(settings: Settings, period: str | None = None) -> list[PeriodStatus]:

@@ -10,7 +10,6 @@ import random
 import sys
 import tempfile
 import time
-from dataclasses import astuple
 from pathlib import Path
 
 # What the integration tests share: a small vendor, and `muster` on a home.
@@ -25,7 +24,7 @@ def main() -> int:
     """Exit code 0 when nothing was lost, doubled, torn or different."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--pieces", type=int, default=500, help="kills of pieces [500]")
-    asked.add_argument("--commands", type=int, default=50, help="kills of whole commands [50]")
+    asked.add_argument("--seasons", type=int, default=5, help="seasons of whole commands [5]")
     asked.add_argument("--seed", type=int, default=1, help="same seed, same kills [1]")
     asked.add_argument("--folder", type=Path, help="work here [a temporary folder]")
     wanted = asked.parse_args()
@@ -35,8 +34,8 @@ def main() -> int:
         with killing.warm(Path(folder)) as warm:
             if wanted.pieces:
                 faults += _pieces(warm, Path(folder), wanted.pieces, wanted.seed, rows)
-            if wanted.commands:
-                faults += _commands(warm, Path(folder), wanted.commands, wanted.seed, rows)
+            if wanted.seasons:
+                faults += _seasons(warm, Path(folder), wanted.seasons, wanted.seed, rows)
     for row in (_HEADERS, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, _WIDTHS, strict=True)))
     print(f"{faults} faults." if faults else "Nothing was lost, doubled, torn or different.")
@@ -73,25 +72,12 @@ def _pieces(
     return faults
 
 
-def _commands(
-    warm: killing.Warm, folder: Path, kills: int, seed: int, rows: list[tuple[str, ...]]
+def _seasons(
+    warm: killing.Warm, folder: Path, seasons: int, seed: int, rows: list[tuple[str, ...]]
 ) -> int:
-    faults, number = 0, 0
-    total = scenarios.Count(0, 0)
-    while total.kills < kills:
-        count = season.play(
-            warm, folder / f"season-{number}", random.Random(f"{seed} {number}"), _tell
-        )
-        total = scenarios.Count(
-            *(sum(pair) for pair in zip(astuple(total), astuple(count), strict=True))
-        )
-        number += 1
-        _tell(
-            f"season {number}: {count.kills} kills of whole commands, {count.kills_of_scripts} of "
-            f"them of the script; {total.kills} in all"
-        )
-    rows.append(_row(f"whole commands ({number} seasons)", total))
-    return faults + total.torn + total.different
+    played, count = season.play(warm, folder, seasons, seed, _tell)
+    rows.append(_row(f"whole commands ({played} seasons)", count))
+    return count.torn + count.different
 
 
 def _row(name: str, count: scenarios.Count) -> tuple[str, ...]:

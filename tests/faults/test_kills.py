@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import season
 import tiny
 from killing import Warm
 from scenarios import JANUARY, Scenario, kill_again_and_again, torn
@@ -77,3 +78,13 @@ def test_a_cancellation_that_ended_before_its_files_is_finished_by_the_same_comm
     folder = house.home / "exports/2026-01/alpenland"
     assert (folder / "credit_note_ALPENLAND-000002.csv").exists()
     assert "do not send it" not in warm.does(house, "muster", "status").log
+
+
+@pytest.mark.long
+def test_seasons_that_were_killed_are_seasons_that_were_not(warm: Warm, tmp_path: Path) -> None:
+    """The shortest season there is, and one at random; `make soak` plays more."""
+    told: list[str] = []
+    played, count = season.play(warm, tmp_path, 1, 7, told.append)
+    assert played == 2
+    assert count.kills > 5
+    assert (count.torn, count.different) == (0, 0), told

@@ -7,6 +7,9 @@ with
 
     files as (select * from {{ ref("stg_files") }}),
 
+    {# Before this date usage and counts went with the retention policy; that is no hole. #}
+    retention as (select max(kept_from) as kept_from from {{ ref("stg_version_set") }}),
+
     rejected as (
         select feed, snapshot_date, source, max(reason) as reason
         from {{ ref("stg_rejected_files") }}
@@ -23,6 +26,11 @@ with
         select expected.feed, expected.source, dates.snapshot_date
         from expected
         inner join dates on {{ valid_on("expected", "dates.snapshot_date") }}
+        cross join retention
+        where
+            retention.kept_from is null
+            or dates.snapshot_date >= retention.kept_from
+            or expected.feed not in ('usage', 'heartbeat', 'portal_usage', 'psa_additions')
     )
 
 select

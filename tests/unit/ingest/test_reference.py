@@ -185,6 +185,7 @@ def test_policies_and_bounds_are_typed(home: Path, seeds: Path) -> None:
         correction_periods=3,
         release="automatic",
         issue_days=1,
+        raw_retention_months=0,
     )
     assert safety_bounds(home).volume_swing_percent == 40
 
