@@ -215,15 +215,16 @@ def _exports(settings: Settings) -> dg.AssetsDefinition:
         description="A folder per distributor, rendered from the ledger without any arithmetic.",
     )
     def exports(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        from invoicing.exports import render
+        from invoicing.exports import render_period
         from invoicing.ledger import Ledger
 
         ledger = Ledger(settings.ledger)
         with writer.told_in_words():
             ledger.check()
             rendered = [
-                render(ledger, document, settings.exports)
-                for document in _of_periods(ledger.documents(), context.partition_keys)
+                one
+                for period in context.partition_keys
+                for one in render_period(ledger, period, settings.exports)
             ]
         rows = [
             (str(one.folder), len(one.files), "written" if one.is_changed else "as before")

@@ -3,6 +3,6 @@
 One module per file of the folder. `folder` puts them in place; what they say is in the ledger.
 """
 
-from invoicing.exports.folder import Rendered, render, unfinished
+from invoicing.exports.folder import Rendered, render, render_period, unfinished
 
-__all__ = ["Rendered", "render", "unfinished"]
+__all__ = ["Rendered", "render", "render_period", "unfinished"]

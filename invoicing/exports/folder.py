@@ -17,6 +17,7 @@ from invoicing.canonical import sha256
 from invoicing.exports.discrepancies import discrepancies_csv
 from invoicing.exports.exported import ExportedFile
 from invoicing.exports.invoice import invoice_csv, invoice_json
+from invoicing.exports.ledger_journal import ledger_journal_csv
 from invoicing.exports.note import note_csv, note_json, note_statements
 from invoicing.exports.statement import statements
 from invoicing.exports.usage import usage_csv
@@ -24,6 +25,8 @@ from invoicing.ledger import Document, Ledger, LedgerError
 
 FORMAT = "musterhouse-manifest/2"
 MANIFEST = "manifest.json"
+# The vendor's own files of a period, sent to nobody. No distributor's id begins like this.
+OWN = "_vendor"
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,31 @@ def render(ledger: Ledger, document: Document, exports_root: Path) -> Rendered:
     return Rendered(folder, paths, is_changed=True)
 
 
+def render_period(ledger: Ledger, period: str, exports_root: Path) -> list[Rendered]:
+    """Write the folder of every distributor with a document of the period, and the vendor's own.
+
+    `<exports_root>/<period>/_vendor/` holds what speaks of all distributors at once. Raises as
+    `render`, and OSError when something cannot be written.
+    """
+    documents = {one.distributor_id: one for one in ledger.documents() if one.period == period}
+    rendered = [render(ledger, document, exports_root) for document in documents.values()]
+    file = _own(ledger, period)
+    path = exports_root / period / OWN / file.path
+    assert isinstance(file.body, bytes)
+    if documents and not _is_own(ledger, path.parent):
+        durable.write_file(path, file.body)
+    return rendered
+
+
 def expected(ledger: Ledger) -> dict[str, str]:
     """The SHA-256 of every file the exports of this ledger consist of, by path; manifests last.
 
     A period's folder is in it as soon as the period has a document, so also before it is rendered.
     """
     files: dict[str, str] = {}
+    for period in sorted({document.period for document in ledger.documents()}):
+        own = _own(ledger, period)
+        files[f"{period}/{OWN}/{own.path}"] = _sha256(own)
     for distributor_id in ledger.distributors():
         by_period: dict[str, list[Document]] = defaultdict(list)
         for document in ledger.documents(distributor_id):
@@ -88,7 +110,22 @@ def unfinished(ledger: Ledger, exports_root: Path) -> list[Path]:
     for document in ledger.documents():
         folder = exports_root / document.period / document.distributor_id
         wanted.setdefault(folder, []).append(document.provenance["content_sha256"])
-    return [folder for folder, contents in sorted(wanted.items()) if _spoken_of(folder) != contents]
+    folders = [one for one, contents in sorted(wanted.items()) if _spoken_of(one) != contents]
+    own = {folder.parent / OWN for folder in wanted}
+    return [*folders, *(one for one in sorted(own) if not _is_own(ledger, one))]
+
+
+def _own(ledger: Ledger, period: str) -> ExportedFile:
+    documents = (one for one in ledger.documents() if one.period == period)
+    return ledger_journal_csv(document.content for document in documents)
+
+
+def _is_own(ledger: Ledger, folder: Path) -> bool:
+    file = _own(ledger, folder.parent.name)
+    try:
+        return (folder / file.path).read_bytes() == file.body
+    except FileNotFoundError:
+        return False
 
 
 def _spoken_of(folder: Path) -> list[str]:

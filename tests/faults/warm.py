@@ -92,14 +92,13 @@ def cancel(settings: Settings, number: str, period: str) -> None:
 
 def export(settings: Settings, *periods: str) -> None:
     """The folders, as the step `invoices/exports` renders them."""
-    from invoicing.exports import render
+    from invoicing.exports import render_period
     from invoicing.ledger import Ledger
 
     ledger = Ledger(settings.ledger)
     ledger.check()
-    for document in ledger.documents():
-        if document.period in periods:
-            render(ledger, document, settings.exports)
+    for period in periods:
+        render_period(ledger, period, settings.exports)
 
 
 def publish(settings: Settings, run: str) -> None:

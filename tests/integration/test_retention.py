@@ -68,7 +68,7 @@ def test_old_usage_goes_and_every_document_stays(house: House) -> None:
     }
     assert not [step for step in house.ask("status")["next"] if "muster expire" in step]
     # Of what the month to come rests on, nothing changed.
-    unchanged = ("billing/draft_roster.parquet", "activity/customer_usage.parquet")
+    unchanged = ("billing.draft_roster.parquet", "activity.customer_usage.parquet")
     after = house.marts()
     assert {name: after[name] for name in unchanged} == {name: marts[name] for name in unchanged}
     # The landing folder still holds the files, and a late one comes: neither is taken in.

@@ -15,7 +15,7 @@ from dagster_project import cli
 from dagster_project.lib import lock
 from invoicing import documents, gate
 from invoicing.approval import Approval
-from invoicing.exports import render
+from invoicing.exports import render_period
 from invoicing.ledger import Ledger
 
 Run: TypeAlias = Callable[..., Result]
@@ -177,7 +177,7 @@ def test_drafts_in_two_currencies_need_to_be_told_apart(run: Run, ledger: Ledger
 
 
 def test_verify_tells_each_check_and_the_head(run: Run, ledger: Ledger, tmp_path: Path) -> None:
-    render(ledger, next(ledger.documents()), tmp_path / "home/exports")
+    render_period(ledger, "2026-01", tmp_path / "home/exports")
     before = tree(tmp_path)
     good = run("verify")
     assert good.exit_code == 0, good.output
