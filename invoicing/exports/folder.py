@@ -88,9 +88,6 @@ def expected(ledger: Ledger) -> dict[str, str]:
     A period's folder is in it as soon as the period has a document, so also before it is rendered.
     """
     files: dict[str, str] = {}
-    for period in sorted({document.period for document in ledger.documents()}):
-        own = _own(ledger, period)
-        files[f"{period}/{OWN}/{own.path}"] = _sha256(own)
     for distributor_id in ledger.distributors():
         by_period: dict[str, list[Document]] = defaultdict(list)
         for document in ledger.documents(distributor_id):
@@ -98,6 +95,9 @@ def expected(ledger: Ledger) -> dict[str, str]:
         for period, documents in by_period.items():
             for file in _files(ledger, documents):
                 files[f"{period}/{distributor_id}/{file.path}"] = _sha256(file)
+    for period in sorted({document.period for document in ledger.documents()}):
+        own = _own(ledger, period)
+        files[f"{period}/{OWN}/{own.path}"] = _sha256(own)
     return files
 
 
