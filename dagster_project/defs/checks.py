@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from dagster_project.defs import raw, writer
-from dagster_project.lib import warehouse
+from dagster_project.lib import checked, warehouse
 from dagster_project.lib.settings import Settings
 from ingest.contracts import FEEDS
 
@@ -80,6 +80,7 @@ def landed_volumes(settings: Settings) -> dg.AssetChecksDefinition:
 
         with writer.told_in_words(), warehouse.connect(settings) as conn:
             results = validate_volumes(conn, safety_bounds(settings.home))
+            checked.keep(settings, "volumes", results)
         for result in results:
             is_serious = result.severity in _SERIOUS
             yield _result(USAGE, result.name, result.success, is_serious, result.detail)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from dagster_project.defs import checks, writer
 from dagster_project.defs.partitions import months
-from dagster_project.lib import alerts, charts, warehouse
+from dagster_project.lib import alerts, charts, checked, warehouse
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
                     )
             for period in context.partition_keys:
                 found[period] = validate_draft(conn, period)
+                checked.keep(settings, period, found[period])
                 of_period = [one for one in approvals if one.period == period]
                 ledger = Ledger(settings.ledger)
                 before = records(ledger, period)

@@ -7,7 +7,7 @@ import dagster as dg
 
 from dagster_project.defs import invoices, reference, writer
 from dagster_project.defs.warehouse import MARTS, build_models, raise_if_failed
-from dagster_project.lib import charts, publish, warehouse
+from dagster_project.lib import charts, operations, publish, warehouse
 from dagster_project.lib.settings import Settings
 
 PUBLISHED = dg.AssetKey(["published"])
@@ -34,6 +34,7 @@ def build(settings: Settings, models: dg.AssetsDefinition) -> dg.AssetsDefinitio
             rebuilt = _rebuild_after_issue(settings, context)
             again = AGAIN in context.run.tags
             done = publish.publish(settings, context.run_id[:8], again=again)
+            page = operations.write(settings)
         rows = [(mart.schema, mart.table, mart.rows) for mart in done.marts]
         return dg.MaterializeResult(
             metadata={
@@ -41,6 +42,7 @@ def build(settings: Settings, models: dg.AssetsDefinition) -> dg.AssetsDefinitio
                 "rows": sum(mart.rows for mart in done.marts),
                 "new": done.is_new,
                 "models rebuilt after issuing": rebuilt,
+                "page": dg.MetadataValue.path(str(page)),
                 "database": dg.MetadataValue.path(str(done.database)),
                 "marts": dg.MetadataValue.md(charts.table(["schema", "table", "rows"], rows)),
             }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dagster_project.lib import publish
+from dagster_project.lib import operations, publish
 from dagster_project.lib.settings import Settings
 from invoicing import durable
 from invoicing.verify import BrokenError
@@ -27,7 +27,8 @@ def _publication(root: Path) -> str:
     """The present version and the few kept before it: Parquet files, databases, nothing else."""
     if not root.is_dir():
         return "nothing is published"
-    known = {root / publish.CURRENT, root / publish.MARTS}
+    # The page is made again by each publication and read by nobody but people.
+    known = {root / publish.CURRENT, root / publish.MARTS, root / operations.PAGE}
     files, unrecorded = 0, 0
     databases: dict[Path, str | None] = {}
     for folder in sorted(root.glob(f"{publish.MARTS}-*")):

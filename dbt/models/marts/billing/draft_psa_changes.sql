@@ -1,0 +1,19 @@
+select
+    period,
+    distributor_id,
+    currency,
+    partner_id,
+    customer_id,
+    customer_name,
+    product_code,
+    psa,
+    company_id,
+    agreement_id,
+    addition_id,
+    product_id,
+    unit_price,
+    counted_on,
+    from_quantity,
+    to_quantity,
+    action
+from {{ ref("int_psa_changes") }}
