@@ -16,11 +16,14 @@ import duckdb
 
 from invoicing import draft, durable, gate, roster
 from invoicing.canonical import JsonObject, canonical_json, money_text, price_text, sha256
-from invoicing.draft import DraftInvoice, Row
+from invoicing.draft import DraftInvoice, Row, Tax
 from invoicing.ledger import FOLLOWS, Head
 
-FORMAT = "musterhouse-document/1"
+# Documents of format 1 carry no tax; they are verified, rendered and made again as they were.
+FORMAT = "musterhouse-document/2"
+WITHOUT_TAX = "musterhouse-document/1"
 _PACKAGES = ("musterhouse", "duckdb", "dbt-core", "dbt-duckdb")
+RATE_DECIMALS = 2
 PRODUCT = ("product_code", "product_name", "category", "billing_unit", "sku", "listing_order")
 PARTNER = ("partner_id", "partner_name")
 
@@ -79,6 +82,29 @@ def totals_of(
         "products": _totals_by(groups, ("product_code", "product_name"), places),
         "categories": _totals_by(groups, ("category",), places),
     }
+
+
+def tax_of(amount: Decimal, tax: Tax | None, places: int) -> JsonObject | None:
+    """What a document says of tax on its total (R20); figures have the sign of the total."""
+    if tax is None:
+        return None
+    return {
+        "category": tax.category,
+        "rate": price_text(tax.rate, RATE_DECIMALS),
+        "reason": tax.reason,
+        "taxable_amount": money_text(amount, places),
+        "tax_amount": money_text(tax.tax_amount, places),
+        "payable_amount": money_text(tax.payable_amount, places),
+    }
+
+
+def in_format(content: JsonObject, name: str) -> JsonObject:
+    """The content as a document of an earlier format has it, key for key (R26)."""
+    if name == FORMAT:
+        return content
+    if name != WITHOUT_TAX:
+        raise ValueError(f"{name} is no format of documents this version knows")
+    return {**{key: value for key, value in content.items() if key != "tax"}, "format": name}
 
 
 def _totals_by(

@@ -6,6 +6,7 @@ Content and issuing. Whether a draft may be issued is `gate`; how it is stored i
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from decimal import Decimal
 
 import duckdb
@@ -21,9 +22,11 @@ from invoicing.content import (
     FORMAT,
     PRODUCT,
     band_in_text,
+    in_format,
     provenance_of,
     roster_proof,
     sum_if_known,
+    tax_of,
     totals_of,
 )
 from invoicing.draft import DraftInvoice, DraftNote, Row, rows
@@ -42,13 +45,19 @@ _CUSTOMER = (
 _TEXTS = ("expected", "found", "evidence", "action", "waiver_reason")
 
 
-def issue(conn: duckdb.DuckDBPyConnection, ledger: Ledger, period: str) -> list[Document]:
+def issue(
+    conn: duckdb.DuckDBPyConnection,
+    ledger: Ledger,
+    period: str,
+    formats: Mapping[int, str] | None = None,
+) -> list[Document]:
     """Write the ledger documents of each distributor that is released and not yet issued.
 
     The notes of earlier periods come first, then the invoice: it is the mark that the run is
     done, so a crash in between leaves a run that still has to be, never half a one (R25).
     Returns the documents written now, by distributor and currency; none on a rerun. A crash
-    leaves whole documents only, and the next call writes the rest.
+    leaves whole documents only, and the next call writes the rest. `formats` is for documents that
+    are made again: by sequence, the format each was issued in (R26).
     Raises gate.StaleDraftError when the draft is no longer the one that was released, or documents
     were written since notes were drafted, and ledger.LedgerError when a document would not fit its
     chain.
@@ -69,22 +78,29 @@ def issue(conn: duckdb.DuckDBPyConnection, ledger: Ledger, period: str) -> list[
     written: list[Document] = []
     for invoice, release, corrections in due:
         for one in corrections:
-            written.append(notes.correction(conn, ledger, invoice, one, release))
+            written.append(notes.correction(conn, ledger, invoice, one, release, formats))
             ledger.append(written[-1])
-        written.append(_document(conn, ledger, invoice, release))
+        written.append(_document(conn, ledger, invoice, release, formats))
         ledger.append(written[-1])
     return written
 
 
 def _document(
-    conn: duckdb.DuckDBPyConnection, ledger: Ledger, invoice: DraftInvoice, release: gate.Release
+    conn: duckdb.DuckDBPyConnection,
+    ledger: Ledger,
+    invoice: DraftInvoice,
+    release: gate.Release,
+    formats: Mapping[int, str] | None,
 ) -> Document:
     """The next document of a distributor; its roster is written to where the ledger expects it."""
     head = ledger.head(invoice.distributor_id)
     path = ledger.staged_roster_path(invoice.distributor_id)
     size = roster.write(conn, invoice.period, invoice.distributor_id, invoice.currency, path)
     found = _discrepancies(conn, invoice)
-    content = _content(conn, invoice, release, head, found, roster_proof(size, path))
+    content = in_format(
+        _content(conn, invoice, release, head, found, roster_proof(size, path)),
+        (formats or {}).get(head.next_sequence, FORMAT),
+    )
     return Document(content, provenance_of(conn, invoice, release, head, content, found))
 
 
@@ -122,6 +138,7 @@ def _content(
         "not_billed": _not_billed(conn, invoice),
         "discrepancies": [_discrepancy(row, redact, invoice.minor_units) for row in discrepancies],
         "totals": totals_of(invoice.total_amount, invoice.minor_units, lines, unused),
+        "tax": tax_of(invoice.total_amount, invoice.tax if lines else None, invoice.minor_units),
         "roster": proof,
         "previous_content_sha256": head.content_sha256,
     }

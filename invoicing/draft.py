@@ -18,8 +18,22 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Tax:
+    """What is charged on a net total: UNCL 5305 category, rate in per cent, why none is charged."""
+
+    category: str
+    rate: Decimal
+    reason: str | None
+    tax_amount: Decimal
+    payable_amount: Decimal
+
+
+@dataclass(frozen=True)
 class DraftInvoice:
-    """One row of billing.draft_invoices: a distributor's invoice as it would be issued now."""
+    """One row of billing.draft_invoices: a distributor's invoice as it would be issued now.
+
+    `tax` is None unless exactly one rate is in effect; `tax_rate_count` says how many are.
+    """
 
     period: str
     distributor_id: str
@@ -32,6 +46,8 @@ class DraftInvoice:
     due_on: date
     line_count: int
     total_amount: Decimal
+    tax_rate_count: int
+    tax: Tax | None
     is_complete: bool
     is_passed_over: bool
     version_set_sha256: str
@@ -46,7 +62,8 @@ class DraftNote:
     """One row of billing.draft_notes: what a run would correct of one period and currency (R25).
 
     `period` is the corrected one, `run_period` the run's. `corrects_number` is None where the
-    period was billed with nothing.
+    period was billed with nothing. `tax_rate_count` is None, and `tax` too, where the corrected
+    invoice carries no tax.
     """
 
     period: str
@@ -61,6 +78,8 @@ class DraftNote:
     cutoff_on: date
     window_starts_on: date
     total_amount: Decimal
+    tax_rate_count: int | None
+    tax: Tax | None
     policies: JsonObject
 
 
@@ -78,7 +97,8 @@ def invoices(conn: duckdb.DuckDBPyConnection, period: str | None = None) -> list
         """
         select
             period, distributor_id, currency, cutoff_on, period_starts_on, window_starts_on,
-            minor_units, issue_on, due_on, line_count, total_amount, is_complete, is_passed_over,
+            minor_units, issue_on, due_on, line_count, total_amount, tax_rate_count, tax_category,
+            tax_rate, tax_reason, tax_amount, payable_amount, is_complete, is_passed_over,
             version_set_sha256, policies, purchase_order, seller, distributor
         from billing.draft_invoices
         where period = coalesce(?, period)
@@ -89,7 +109,7 @@ def invoices(conn: duckdb.DuckDBPyConnection, period: str | None = None) -> list
     for row in found:
         for column in ("policies", "seller", "distributor"):
             row[column] = parse_object(row[column])
-    return [DraftInvoice(**row) for row in found]
+    return [DraftInvoice(**_with_tax(row)) for row in found]
 
 
 def notes(
@@ -101,14 +121,25 @@ def notes(
         """
         select
             period, distributor_id, currency, kind, run_period, corrects_number, corrects_sequence,
-            minor_units, period_starts_on, cutoff_on, window_starts_on, total_amount, policies
+            minor_units, period_starts_on, cutoff_on, window_starts_on, total_amount,
+            tax_rate_count, tax_category, tax_rate, tax_reason, tax_amount, payable_amount, policies
         from billing.draft_notes
         where run_period = ? and distributor_id = ? and invoice_currency = ?
         order by period, currency
         """,
         [period, distributor_id, currency],
     )
-    return [DraftNote(**{**row, "policies": parse_object(row["policies"])}) for row in found]
+    return [
+        DraftNote(**_with_tax({**row, "policies": parse_object(row["policies"])})) for row in found
+    ]
+
+
+def _with_tax(row: Row) -> Row:
+    """The tax columns of a draft as one value."""
+    columns = ("tax_category", "tax_rate", "tax_reason", "tax_amount", "payable_amount")
+    values = [row[column] for column in columns]
+    rest = {name: value for name, value in row.items() if name not in columns}
+    return {**rest, "tax": None if values[0] is None else Tax(*values)}
 
 
 def current_version_set(conn: duckdb.DuckDBPyConnection) -> str:

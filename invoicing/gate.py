@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from itertools import takewhile
 from pathlib import Path
@@ -99,6 +100,7 @@ def decide(
             *_out_of_order(ledger, invoice, every_draft),
             *_discrepancies(invoice, _blocking(conn, period)),
             *_discrepancies_of_notes(conn, invoice, notes),
+            *_without_tax_rate(invoice, notes),
             *_without_product(invoice, unknown),
         ]
         reasons += _failed_checks(invoice, check_failures, reasons)
@@ -383,6 +385,22 @@ def _discrepancy_sentence(kind: str, found: list[Row], invoice: DraftInvoice) ->
             *([] if kind in _NO_WAIVER_HELPS else [waiver]),
         ]
     )
+
+
+def _without_tax_rate(invoice: DraftInvoice, notes: list[DraftNote]) -> list[str]:
+    """What is billed needs one tax rate (R20); where nothing is, none is missed."""
+    open_on: dict[date, int | None] = {}
+    if invoice.line_count and invoice.tax_rate_count != 1:
+        open_on[invoice.cutoff_on] = invoice.tax_rate_count
+    for note in notes:
+        if note.tax_rate_count not in (1, None):
+            open_on[note.cutoff_on] = note.tax_rate_count
+    countries = f"{invoice.seller['country']} to {invoice.distributor['country']}"
+    return [
+        f"seeds/tax_rates.csv has {'no tax rate' if not count else f'{count} tax rates'} from "
+        f"{countries} on {day}, and one is needed: add or correct it. No waiver helps."
+        for day, count in sorted(open_on.items())
+    ]
 
 
 def _unknown_products(conn: duckdb.DuckDBPyConnection, period: str) -> list[Row]:

@@ -531,7 +531,10 @@ def _fault(head: Head, document: Document, roster: Path) -> str | None:
 
 
 def _sum_fault(content: JsonObject) -> str | None:
-    """Lines add up to the total, customers to their line, and a nil document has no lines."""
+    """Lines add up to the total, customers to their line, and a nil document has no lines.
+
+    What is payable is the total and its tax.
+    """
     lines = content["lines"]
     if (content["kind"] == "nil") != (not lines):
         return f"a document of kind {content['kind']} with {len(lines)} lines"
@@ -545,6 +548,11 @@ def _sum_fault(content: JsonObject) -> str | None:
     total = sum((Decimal(line["amount"]) for line in lines), Decimal(0))
     if total != Decimal(content["totals"]["amount"]):
         return f"lines add up to {total}, not {content['totals']['amount']}"
+    tax = content.get("tax")
+    if tax and Decimal(tax["taxable_amount"]) != total:
+        return f"{tax['taxable_amount']} is taxed, not the total of {total}"
+    if tax and Decimal(tax["payable_amount"]) != total + Decimal(tax["tax_amount"]):
+        return f"{tax['payable_amount']} is payable, not {total} and {tax['tax_amount']} of tax"
     return None
 
 
@@ -613,6 +621,11 @@ _TABLES = {
         "issue_on": "DATE",
         "due_on": "DATE",
         "total_amount": "DECIMAL(18, 3)",
+        "tax_category": "VARCHAR",
+        "tax_rate": "DECIMAL(18, 6)",
+        "tax_reason": "VARCHAR",
+        "tax_amount": "DECIMAL(18, 3)",
+        "payable_amount": "DECIMAL(18, 3)",
         "policies": "VARCHAR",
         "content_sha256": "VARCHAR",
         "version_set_sha256": "VARCHAR",
@@ -644,6 +657,7 @@ def _table_rows(document: Document, is_cancelled: bool) -> dict[str, list[JsonOb
     """A document as rows of the tables above; money stays the document's own text."""
     content = document.content
     groups = [*content["lines"], *content["unused"]]
+    tax = content.get("tax") or {}
     head = {
         "cancels": None,
         **content,
@@ -652,6 +666,11 @@ def _table_rows(document: Document, is_cancelled: bool) -> dict[str, list[JsonOb
         "billed_period": document.billed_period,
         "is_cancelled": is_cancelled,
         "total_amount": content["totals"]["amount"],
+        "tax_category": tax.get("category"),
+        "tax_rate": tax.get("rate"),
+        "tax_reason": tax.get("reason"),
+        "tax_amount": tax.get("tax_amount"),
+        "payable_amount": tax.get("payable_amount"),
         "policies": canonical_json(content["policies"]).decode().rstrip(),
         "content_sha256": document.provenance["content_sha256"],
         "version_set_sha256": document.provenance["version_set_sha256"],

@@ -6,6 +6,7 @@ What a note says. Which differences there are is computed by the marts; issuing 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 
@@ -25,8 +26,10 @@ from invoicing.content import (
     PARTNER,
     PRODUCT,
     band_in_text,
+    in_format,
     provenance_of,
     roster_proof,
+    tax_of,
     totals_of,
 )
 from invoicing.draft import DraftInvoice, DraftNote, Row, rows
@@ -35,12 +38,15 @@ from invoicing.ledger import CREDIT_NOTE, FOLLOWS, Document, Head, Ledger, Ledge
 _NOTE_CUSTOMER = ("customer_id", "customer_name", "licence_type", "owner", "quantity")
 
 
-def cancel(ledger: Ledger, number: str, *, reason: str, by: str, on: date) -> Document:
+def cancel(
+    ledger: Ledger, number: str, *, reason: str, by: str, on: date, format_: str = FORMAT
+) -> Document:
     """Take an invoice back whole with a credit note; its period can then be issued again (R24).
 
-    The note credits what is left of the invoice after all earlier notes, line by line. `on` is the
-    date printed on it. Raises ledger.LedgerError when there is no such invoice in force, ValueError
-    when reason or name is empty.
+    The note credits what is left of the invoice after all earlier notes, line by line, and its tax.
+    `on` is the date printed on it, `format_` is for a note that is made again (R26).
+    Raises ledger.LedgerError when there is no such invoice in force, ValueError when reason or name
+    is empty.
     """
     if not reason.strip() or not by.strip():
         raise ValueError("A cancellation needs a reason and a name, which stay in the ledger.")
@@ -54,7 +60,8 @@ def cancel(ledger: Ledger, number: str, *, reason: str, by: str, on: date) -> Do
         raise LedgerError(
             f"{number} is cancelled already. Close {invoice.period} to issue it anew."
         )
-    lines = _taken_back(ledger.of_period(*key), invoice)
+    billed = ledger.of_period(*key)
+    lines = _taken_back(billed, invoice)
     if not lines:
         raise LedgerError(
             f"Nothing is left of {number} to take back: its notes credited all of it."
@@ -80,9 +87,11 @@ def cancel(ledger: Ledger, number: str, *, reason: str, by: str, on: date) -> Do
         "not_billed": [],
         "discrepancies": [],
         "totals": totals_of(total, invoice.content["minor_units"], lines, []),
+        "tax": _tax_taken_back(billed, invoice, total),
         "roster": proof,
         "previous_content_sha256": head.content_sha256,
     }
+    content = in_format(content, format_)
     provenance = {
         **invoice.provenance,
         "content_sha256": sha256(canonical_json(content)),
@@ -104,8 +113,12 @@ def correction(
     invoice: DraftInvoice,
     note: DraftNote,
     release: gate.Release,
+    formats: Mapping[int, str] | None = None,
 ) -> Document:
-    """The credit or debit note of one corrected period, with the roster as known now (R25)."""
+    """The credit or debit note of one corrected period, with the roster as known now (R25).
+
+    `formats` as in `documents.issue`.
+    """
     head = ledger.head(invoice.distributor_id)
     path = ledger.staged_roster_path(invoice.distributor_id)
     size = roster.write(conn, note.period, note.distributor_id, note.currency, path)
@@ -141,9 +154,11 @@ def correction(
         "not_billed": [],
         "discrepancies": [],
         "totals": totals_of(note.total_amount, note.minor_units, lines, []),
+        "tax": tax_of(note.total_amount, note.tax, note.minor_units),
         "roster": roster_proof(size, path),
         "previous_content_sha256": head.content_sha256,
     }
+    content = in_format(content, (formats or {}).get(head.next_sequence, FORMAT))
     return Document(content, provenance_of(conn, invoice, release, head, content, []))
 
 
@@ -281,6 +296,27 @@ def _taken_back(billed: list[Document], invoice: Document) -> list[JsonObject]:
             }
         )
     return taken
+
+
+def _tax_taken_back(billed: list[Document], invoice: Document, total: Decimal) -> JsonObject | None:
+    """All the tax of a period's documents, so that nothing is left of it either (R24).
+
+    Each was rounded by itself, so this can be a cent off the rate of what is taken back.
+    """
+    tax, places = invoice.content.get("tax"), invoice.content["minor_units"]
+    if tax is None:
+        return None
+    charged = sum((Decimal(one["tax_amount"]) for one in _taxes(billed)), Decimal(0))
+    return {
+        **{name: tax[name] for name in ("category", "rate", "reason")},
+        "taxable_amount": money_text(total, places),
+        "tax_amount": money_text(-charged, places),
+        "payable_amount": money_text(total - charged, places),
+    }
+
+
+def _taxes(documents: list[Document]) -> list[JsonObject]:
+    return [tax for document in documents if (tax := document.content.get("tax"))]
 
 
 def _taken_back_from(billed: list[JsonObject], minor_units: int) -> JsonObject:

@@ -157,7 +157,8 @@ def reissue(conn: duckdb.DuckDBPyConnection, ledger: Ledger, run: Sequence[Docum
         if invoice.distributor_id == wanted.distributor_id and goes_out & set(currencies):
             recorded = currencies.get(invoice.currency, wanted)
             gate.release_again(ledger, recorded, invoice, corrections)
-    documents.issue(conn, ledger, wanted.period)
+    formats = {one.sequence: one.content["format"] for one in run}
+    documents.issue(conn, ledger, wanted.period, formats)
     path = ledger.document_path(wanted.distributor_id, wanted.sequence)
     if not path.exists():
         raise NotReproducibleError(
@@ -176,6 +177,7 @@ def take_back_again(ledger: Ledger, document: Document) -> Document:
         reason=document.content["reason"],
         by=document.provenance["released_by"],
         on=date.fromisoformat(document.content["dates"]["issue_on"]),
+        format_=document.content["format"],
     )
 
 

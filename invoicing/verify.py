@@ -167,6 +167,7 @@ def _figures(ledger: Ledger) -> str:
     with duckdb.connect() as conn:
         for distributor_id in ledger.distributors():
             billed: dict[tuple[str, str], Figures] = defaultdict(dict)
+            taxes: dict[tuple[str, str], list[Document]] = defaultdict(list)
             for document in ledger.documents(distributor_id):
                 before = billed[document.billed_period, document.currency]
                 after = _after(before, document)
@@ -174,6 +175,7 @@ def _figures(ledger: Ledger) -> str:
                 fault = (
                     _total_fault(document)
                     or _price_fault(document)
+                    or _tax_fault(document, taxes[document.billed_period, document.currency])
                     or _note_fault(document, before, after)
                     or _roster_fault(document, after, _counted(conn, path))
                 )
@@ -181,6 +183,7 @@ def _figures(ledger: Ledger) -> str:
                     file = _name(ledger, ledger.document_path(distributor_id, document.sequence))
                     raise BrokenError(file, fault, _restore(ledger))
                 billed[document.billed_period, document.currency] = after
+                taxes[document.billed_period, document.currency].append(document)
                 lines += len(document.content["lines"])
                 customers += document.content["totals"]["usage_rows"]
                 units += document.content["roster"]["counted"]
@@ -241,6 +244,51 @@ def _price_fault(document: Document) -> str | None:
                 f"expected {line['quantity']} and {line['amount']}"
             )
     return None
+
+
+def _tax_fault(document: Document, before: list[Document]) -> str | None:
+    """Tax is the total at its rate, rounded once; a cancellation takes back all there was (R20).
+
+    `before` are the documents of the same billed period and currency. A note is taxed as the
+    invoice it corrects.
+    """
+    content, places = document.content, document.content["minor_units"]
+    if content["format"] == contents.WITHOUT_TAX:
+        return None
+    tax = content["tax"]
+    like = _corrected(document, before)
+    is_taxed = like.content.get("tax") is not None if like else document.kind != "nil"
+    if is_taxed != (tax is not None):
+        return f"tax is {tax}, but it is {'taxed' if is_taxed else 'not taxed'}"
+    if tax is None:
+        return None
+    same = like.content["tax"] if like else tax
+    for name in ("category", "rate", "reason"):
+        if tax[name] != same[name]:
+            return f"tax {name} is {tax[name]}, the corrected invoice has {same[name]}"
+    net = Decimal(content["totals"]["amount"])
+    if document.cancels:
+        charged = [one.content["tax"] for one in before if one.content.get("tax")]
+        expected = -sum((Decimal(one["tax_amount"]) for one in charged), Decimal(0))
+    else:
+        cent = Decimal(1).scaleb(-places)
+        expected = (net * Decimal(tax["rate"]) / 100).quantize(cent, ROUND_HALF_UP) + Decimal(0)
+    for name, should_be in (
+        ("taxable_amount", net),
+        ("tax_amount", expected),
+        ("payable_amount", net + expected),
+    ):
+        if tax[name] != money_text(should_be, places):
+            return f"{name} is {tax[name]}, expected {money_text(should_be, places)}"
+    return None
+
+
+def _corrected(document: Document, before: list[Document]) -> Document | None:
+    """The invoice that a note corrects; None where it corrects nothing that was invoiced."""
+    if not document.is_note:
+        return None
+    named = document.content["corrects"]["sequence"]
+    return next((one for one in before if one.sequence == named and one.kind == "invoice"), None)
 
 
 def _note_fault(document: Document, before: Figures, after: Figures) -> str | None:

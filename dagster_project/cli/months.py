@@ -408,7 +408,8 @@ def tell_documents(settings: Settings, period: str) -> None:
             ],
         )
         total = content["totals"]["amount"]
-        click.echo(f"Total {total} {document.currency}, due on {dates['due_on']}\n")
+        tax = _tax_in_words(content.get("tax"), document.currency)
+        click.echo(f"Total {total} {document.currency}{tax}, due on {dates['due_on']}\n")
 
 
 def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
@@ -430,7 +431,9 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
             ],
         )
         total = money(one["total_amount"], one["minor_units"])
-        click.echo(f"Total {total} {one['currency']}, cut-off {one['cutoff_on']}")
+        taxed = _tax_in_text(one["tax"], one["minor_units"]) if one["lines"] else None
+        tax = _tax_in_words(taxed, one["currency"])
+        click.echo(f"Total {total} {one['currency']}{tax}, cut-off {one['cutoff_on']}")
         if one["issued"]:
             was, places = one["issued"]["total_amount"], one["minor_units"]
             billed = one["issued"]["billed_amount"]
@@ -472,7 +475,34 @@ def _draft_in_text(draft: dict[str, Any]) -> dict[str, Any]:
     ]
     total = money_text(draft["total_amount"], places)
     disputed = [dataclasses.asdict(one) for one in draft["disputes"]]
-    return {**draft, "total_amount": total, "issued": issued, "lines": lines, "disputes": disputed}
+    return {
+        **draft,
+        "total_amount": total,
+        "tax": _tax_in_text(draft["tax"], places),
+        "issued": issued,
+        "lines": lines,
+        "disputes": disputed,
+    }
+
+
+def _tax_in_text(tax: dict[str, Any] | None, places: int) -> dict[str, Any] | None:
+    from invoicing.canonical import money_text, price_text
+
+    return tax and {
+        **tax,
+        "rate": price_text(tax["rate"], 2),
+        "tax_amount": money_text(tax["tax_amount"], places),
+        "payable_amount": money_text(tax["payable_amount"], places),
+    }
+
+
+def _tax_in_words(tax: dict[str, Any] | None, currency: str) -> str:
+    """`, tax S 21.00% 2.10, payable 12.10 EUR`, and why where none is charged."""
+    if not tax:
+        return ""
+    reason = f" ({tax['reason']})" if tax["reason"] else ""
+    charged = f"tax {tax['category']} {tax['rate']}% {tax['tax_amount']}{reason}"
+    return f", {charged}, payable {tax['payable_amount']} {currency}"
 
 
 def _loaded_in_words(settings: Settings) -> str:

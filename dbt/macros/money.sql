@@ -15,6 +15,11 @@
     end
 {%- endmacro %}
 
+{# The tax on a net amount at a rate in per cent: one rounding a document (R19). #}
+{% macro tax_on(amount, rate, minor_units) -%}
+    {{ round_to_minor_units("(" ~ amount ~ " * cast(" ~ rate ~ " as decimal(9, 6)) * 0.01)", minor_units) }}
+{%- endmacro %}
+
 {# A rounded amount as a whole number of minor units, for sharing out to the last one (R17). #}
 {% macro in_minor_units(amount, minor_units) -%}
     case

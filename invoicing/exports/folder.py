@@ -211,6 +211,7 @@ def _manifest(
                 "billed_period": document.billed_period,
                 "currency": document.currency,
                 "amount": document.content["totals"]["amount"],
+                **_taxed(document),
                 "content_sha256": document.provenance["content_sha256"],
                 "previous_content_sha256": document.content["previous_content_sha256"],
             }
@@ -229,6 +230,12 @@ def _manifest(
     # For people as well, and small: the one JSON file that is laid out.
     text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
     return ExportedFile(MANIFEST, text.encode("utf-8"), rows=len(files))
+
+
+def _taxed(document: Document) -> dict[str, str]:
+    """Nothing for a document without tax: its manifest stays what it was."""
+    tax = document.content.get("tax")
+    return {name: tax[name] for name in ("tax_amount", "payable_amount")} if tax else {}
 
 
 def _sha256(file: ExportedFile) -> str:

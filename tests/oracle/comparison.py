@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -113,11 +114,17 @@ def compare_drafts(found: Found, documents: Documents, key: str, bills: Bills) -
         for content in contents
         if vendor == key
     }
-    return [
+    said = [
         text
         for (period, name), bill in bills.items()
         for text in differences(found, key, period, name, bill, (name, period) in issued)
     ]
+    for period, name in bills:
+        for currency, cutoff, *got in found.tables["taxes"][key, period, name]:
+            want = rulebook.tax(currency, cutoff, got[2])
+            if tuple(got) != want:
+                said.append(f"{period} {name} tax: rules {want}, product {got}")
+    return said
 
 
 @dataclass(frozen=True)
@@ -174,7 +181,20 @@ def _compare_issued(run: _Run, originals: Sequence[Mapping[str, Any]], is_next: 
     if run.is_sure(run.period) and got != want:
         said.append(f"{run.period} invoice: rules {want}, product {got}")
     run.books.original[run.period] = got  # what was issued counts from here on
-    return said
+    return said + [text for one in originals for text in _compare_tax(one)]
+
+
+def _compare_tax(content: Mapping[str, Any]) -> list[str]:
+    """R20: a document's tax, at the rate of the cut-off it bills; no rate is corrected here."""
+    amounts = [Decimal(line["amount"]) for line in content["lines"]]
+    cutoff = date.fromisoformat(content["dates"]["cutoff_on"])
+    want = rulebook.tax(content["currency"], cutoff, sum(amounts, Decimal(0))) if amounts else None
+    said = content["tax"]
+    got = said and (
+        said["category"],
+        *(Decimal(said[k]) for k in ("rate", "taxable_amount", "tax_amount", "payable_amount")),
+    )
+    return [] if got == want else [f"{content['period']} tax: rules {want}, product {got}"]
 
 
 def _compare_notes(run: _Run) -> list[str]:
@@ -188,6 +208,7 @@ def _compare_notes(run: _Run) -> list[str]:
             said.append(f"{run.period} note on {corrected}: rules {want}, product {got}")
         for note in notes:
             total = sum(Decimal(line["amount"]) for line in note["lines"])
+            said += _compare_tax(note)
             if total and (total > 0) != (note["kind"] == "debit_note"):
                 said.append(f"{run.period} {note['kind']} on {corrected} over {total}")
         run.books.notes[run.period, corrected] = got

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from rulebook import STANDARD, Policies
+from rulebook import COUNTRIES, STANDARD, TAX_RATES, Policies
 from vendors import Vendor, last_day
 
 from ingest.contracts import FEEDS
@@ -49,6 +49,10 @@ _TABLES = {
         "kind, partner_id, customer_id",
     ),
     "drafts": ("billing.draft_invoices", "currency"),
+    "taxes": (
+        "(from billing.draft_invoices union all by name from billing.draft_notes)",
+        "currency, cutoff_on, tax_category, tax_rate, total_amount, tax_amount, payable_amount",
+    ),
     "pending": (
         "billing.draft_note_customers",
         "currency, partner_id, product_code, customer_id, quantity, amount",
@@ -124,6 +128,7 @@ class Home:
         self._seed(
             "price_bands", [row for k, v in self.vendors.items() for row in _prices(k, v, number)]
         )
+        self._seed("tax_rates", _tax_rates())
         self._seed(
             "expected_sources", [row for k, v in self.vendors.items() for row in _expected(k, v)]
         )
@@ -243,7 +248,7 @@ def _distributors(key: str, vendor: Vendor) -> Iterable[dict[str, Any]]:
             yield {
                 "distributor_id": f"{key}-{one.id}",
                 "distributor_name": f"Distributor {key} {one.id}",
-                "country": "AT",
+                "country": COUNTRIES[one.currency],
                 "currency": one.currency,
                 "cutoff_day": day,
                 "street": "Street 1",
@@ -252,6 +257,20 @@ def _distributors(key: str, vendor: Vendor) -> Iterable[dict[str, Any]]:
                 "tax_id": "ATU0",
                 "endpoint_id": "9914:ATU0",
                 "payment_terms_days": 30,
+                "valid_from": since,
+                "valid_to": until,
+            }
+
+
+def _tax_rates() -> Iterable[dict[str, Any]]:
+    for country, rates in TAX_RATES.items():
+        for since, until, category, rate, reason in rates:
+            yield {
+                "seller_country": "NL",
+                "buyer_country": country,
+                "tax_category": category,
+                "rate": rate,
+                "reason": reason,
                 "valid_from": since,
                 "valid_to": until,
             }

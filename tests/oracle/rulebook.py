@@ -19,6 +19,22 @@ from vendors import Distributor, Price, Row, Vendor
 
 _DAY = timedelta(days=1)
 MINOR_UNITS = {"EUR": 2, "USD": 2, "JPY": 0, "KWD": 3}
+# A distributor's country goes with its currency, and a rate changes inside a month.
+COUNTRIES = {"EUR": "NL", "USD": "US", "JPY": "JP", "KWD": "KW"}
+# Country → first day, last day or None, category, rate in per cent, why none is charged.
+TAX_RATES = {
+    "NL": (
+        (date(2020, 1, 1), date(2024, 1, 27), "S", "19", None),
+        (date(2024, 1, 28), date(2026, 1, 27), "S", "21", None),
+        (date(2026, 1, 28), None, "S", "20.5", None),
+    ),
+    "US": ((date(2020, 1, 1), None, "O", "0", "Outside"),),
+    "JP": (
+        (date(2020, 1, 1), date(2025, 10, 30), "S", "8", None),
+        (date(2025, 10, 31), None, "S", "10", None),
+    ),
+    "KW": ((date(2020, 1, 1), None, "S", "5.125", None),),
+}
 FLEX, CONNECT = "connect_flex", "connect"
 NO_PRODUCT = "firewall_unassigned"
 KEYS = {
@@ -713,6 +729,21 @@ class Month:
         amount = exact.quantize(minor, ROUND_HALF_UP)
         shares = largest_remainder(amount, minor, used)
         return Line(total, unit_price, amount, {c: (n, shares[c]) for c, n in used.items()})
+
+
+def tax(
+    currency: str, cutoff: date, net: Decimal
+) -> tuple[str, Decimal, Decimal, Decimal, Decimal]:
+    """R20: category, rate, what is taxed, the tax (rounded once), and both together."""
+    (found,) = (
+        (category, Decimal(rate))
+        for since, until, category, rate, _ in TAX_RATES[COUNTRIES[currency]]
+        if since <= cutoff and (until is None or cutoff <= until)
+    )
+    category, rate = found
+    minor = Decimal(1).scaleb(-MINOR_UNITS[currency])
+    amount = (net * rate / 100).quantize(minor, ROUND_HALF_UP)
+    return category, rate, net, amount, net + amount
 
 
 def largest_remainder(

@@ -32,6 +32,14 @@ DISTRIBUTORS = {
     "cascadia": ("Cascadia Channel Partners Inc", "US", "USD", 2, 25),
     "sakura": ("Sakura Shoji KK", "JP", "JPY", 0, 31),
 }
+REVERSE_CHARGE = "Reverse charge, article 196 of Directive 2006/112/EC"
+OUTSIDE = "Service supplied outside the European Union"
+# category, rate, reason; as for services from the Netherlands
+TAXES = {
+    "alpenland": ("AE", "0", REVERSE_CHARGE),
+    "cascadia": ("O", "0", OUTSIDE),
+    "sakura": ("O", "0", OUTSIDE),
+}
 
 DDL = """
 create schema raw;
@@ -42,7 +50,9 @@ create table billing.draft_invoices (
     period varchar, distributor_id varchar, currency varchar, distributor_name varchar,
     country varchar, cutoff_on date, period_starts_on date, window_starts_on date,
     minor_units integer, issue_on date, due_on date, line_count bigint,
-    total_amount decimal(18, 3), is_complete boolean, is_passed_over boolean,
+    total_amount decimal(18, 3), tax_rate_count bigint, tax_category varchar,
+    tax_rate decimal(18, 6), tax_reason varchar, tax_amount decimal(18, 3),
+    payable_amount decimal(18, 3), is_complete boolean, is_passed_over boolean,
     version_set_sha256 varchar,
     policies varchar, purchase_order varchar, seller varchar, distributor varchar
 );
@@ -87,7 +97,9 @@ create table billing.draft_notes (
     period varchar, distributor_id varchar, currency varchar, kind varchar, run_period varchar,
     invoice_currency varchar, corrects_number varchar, corrects_sequence bigint,
     minor_units integer, period_starts_on date, cutoff_on date, window_starts_on date,
-    line_count bigint, total_amount decimal(18, 3), policies varchar
+    line_count bigint, total_amount decimal(18, 3), tax_rate_count bigint, tax_category varchar,
+    tax_rate decimal(18, 6), tax_reason varchar, tax_amount decimal(18, 3),
+    payable_amount decimal(18, 3), policies varchar
 );
 create table billing.draft_note_lines (
     period varchar, distributor_id varchar, currency varchar, line_number bigint,
@@ -107,6 +119,20 @@ create table billing.draft_note_customers (
     known_amount decimal(18, 3), quantity bigint, amount decimal(18, 3), causes varchar
 );
 """
+
+
+def taxed(distributor_id: str, total: str) -> dict[str, Any]:
+    """The tax columns of a draft without any tax to pay, as TAXES has it."""
+    category, rate, reason = TAXES[distributor_id]
+    assert not Decimal(rate), "tests that charge tax give the figures themselves"
+    return {
+        "tax_rate_count": 1,
+        "tax_category": category,
+        "tax_rate": Decimal(rate),
+        "tax_reason": reason,
+        "tax_amount": Decimal(0),
+        "payable_amount": Decimal(total),
+    }
 
 
 class Warehouse:
@@ -155,6 +181,7 @@ class Warehouse:
             "due_on": date.fromordinal(last.toordinal() + 31),
             "line_count": lines,
             "total_amount": Decimal(total),
+            **taxed(distributor_id, total),
             "is_complete": True,
             "is_passed_over": False,
             "version_set_sha256": VERSION_SET,
@@ -165,6 +192,7 @@ class Warehouse:
                 {
                     "distributor_id": distributor_id,
                     "distributor_name": name,
+                    "country": country,
                     "endpoint_id": f"9914:{distributor_id}",
                 }
             ),
@@ -413,6 +441,7 @@ def correct_january(warehouse: Warehouse, known_ledger: int = 1) -> None:
         window_starts_on=date(2026, 1, 2),
         line_count=1,
         total_amount=Decimal("-0.34"),
+        **taxed("alpenland", "-0.34"),
         policies=json.dumps(POLICIES),
     )
     late = {"cause": "late_data", "quantity": -1, "amount": "-0.340"}

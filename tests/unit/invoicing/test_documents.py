@@ -7,7 +7,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
-from billing_marts import ALPHA, BETA, VERSION_SET, Warehouse, add_period, fill_january
+from billing_marts import (
+    ALPHA,
+    BETA,
+    REVERSE_CHARGE,
+    VERSION_SET,
+    Warehouse,
+    add_period,
+    fill_january,
+)
 
 from invoicing import documents, gate
 from invoicing.canonical import canonical_json, sha256
@@ -43,6 +51,15 @@ def test_an_invoice_says_what_the_draft_said(
         {"min_quantity": 1, "max_quantity": 3, "unit_price": "10.00", "quantity": 3},
         {"min_quantity": 4, "max_quantity": None, "unit_price": "8.00", "quantity": 2},
     ]
+    # Services from the Netherlands to Austria: the buyer owes the tax.
+    assert content["tax"] == {
+        "category": "AE",
+        "rate": "0.00",
+        "reason": REVERSE_CHARGE,
+        "taxable_amount": "47.35",
+        "tax_amount": "0.00",
+        "payable_amount": "47.35",
+    }
     # Server Advanced was used by nobody: no line, but shown with 0 (R20).
     assert [(g["line_number"], g["product_code"]) for g in content["unused"]] == [(None, "SVADV")]
     assert content["not_billed"] == [

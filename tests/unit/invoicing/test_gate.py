@@ -95,6 +95,26 @@ def test_missing_price_is_told_once_and_no_waiver_is_offered(
     )
 
 
+def test_what_is_billed_needs_one_tax_rate(ledger: Ledger, january: Warehouse) -> None:
+    """R20: told once; where nothing is billed (Sakura) no rate is missed."""
+    january.conn.execute(
+        "update billing.draft_invoices set tax_rate_count = if(distributor_id = 'cascadia', 2, 0), "
+        "tax_category = null, tax_amount = null, payable_amount = null"
+    )
+    releases = by_id(gate.decide(january.conn, ledger, "2026-01", []))
+    assert releases["alpenland"].reasons == (
+        "seeds/tax_rates.csv has no tax rate from NL to AT on 2026-01-31, and one is needed: add "
+        "or correct it. No waiver helps.",
+    )
+    assert (
+        releases["cascadia"]
+        .reasons[0]
+        .startswith("seeds/tax_rates.csv has 2 tax rates from NL to US on 2026-01-25")
+    )
+    assert releases["sakura"].state == "released"
+    assert documents.issue(january.conn, ledger, "2026-01")[0].content["tax"] is None
+
+
 def test_warnings_and_waived_discrepancies_do_not_hold(ledger: Ledger, january: Warehouse) -> None:
     january.discrepancy("d1", "alpenland", severity="warning")
     january.discrepancy("d2", "alpenland", state="waived", decision="bill")

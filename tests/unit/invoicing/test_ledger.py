@@ -342,6 +342,7 @@ def test_money_reaches_the_warehouse_digit_by_digit(
     large = "999999999999.99"
     for table, column in (
         ("draft_invoices", "total_amount"),
+        ("draft_invoices", "payable_amount"),
         ("draft_invoice_lines", "amount"),
         ("draft_invoice_customers", "amount"),
     ):

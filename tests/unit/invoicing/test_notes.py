@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from billing_marts import Warehouse, add_period, correct_january
 
 from invoicing import documents, gate, notes
 from invoicing.canonical import canonical_json, sha256
+from invoicing.content import WITHOUT_TAX
 from invoicing.exports import render
 from invoicing.ledger import Document, Ledger, LedgerError
+from invoicing.verify import checks_of
 
 Close = Callable[[Warehouse, Ledger, str], list[Document]]
 MARCH = date(2026, 3, 5)
@@ -143,6 +146,15 @@ def credit_more(content: dict[str, Any]) -> None:
     # C001 was billed 0.67.
     content["lines"][0]["customers"][0]["amount"] = "-0.68"
     content["lines"][0]["amount"] = content["totals"]["amount"] = "-0.69"
+    content["tax"]["taxable_amount"] = content["tax"]["payable_amount"] = "-0.69"
+
+
+def pay_without_tax(content: dict[str, Any]) -> None:
+    content["tax"]["tax_amount"] = "-0.07"
+
+
+def tax_another_amount(content: dict[str, Any]) -> None:
+    content["tax"]["taxable_amount"] = "-0.35"
 
 
 def call_it_debit(content: dict[str, Any]) -> None:
@@ -157,6 +169,8 @@ def correct_another(content: dict[str, Any]) -> None:
     ("change", "fault"),
     [
         (credit_more, "credits more than was billed: P0001 EPSTD C001 is left with 1 and -0.01"),
+        (pay_without_tax, "-0.34 is payable, not -0.34 and -0.07 of tax"),
+        (tax_another_amount, "-0.35 is taxed, not the total of -0.34"),
         (call_it_debit, "a debit_note of -0.34"),
         (correct_another, "but in force is ALPENLAND-000001"),
     ],
@@ -222,6 +236,93 @@ def test_what_cannot_be_cancelled_is_told_in_words(
     assert ledger.head("alpenland").sequence == 4
 
 
+def test_a_cancellation_takes_back_the_tax_to_the_cent(
+    january: Warehouse, ledger: Ledger, close: Close
+) -> None:
+    """Standard rate, 21 %: 47.35 x 0.21 = 9.9435, so 9.94; the note of -0.34: -0.0714, so -0.07.
+
+    Left is -47.01 net. 21 % of it would be 9.8721, so 9.87, which is also what was charged:
+    9.94 - 0.07. A second note of -0.02, -0.0042, so 0.00, would leave 46.99: 9.8679, and 9.87.
+    """
+    at_standard_rate(january, "draft_invoices", "9.94", "57.29")
+    close(january, ledger, "2026-01")
+    add_period(january, "2026-02")
+    correct_january(january)
+    at_standard_rate(january, "draft_notes", "-0.07", "-0.41")
+    close(january, ledger, "2026-02")
+    cancelled = notes.cancel(ledger, "ALPENLAND-000001", reason="x", by="Ada", on=MARCH)
+    taxes = [one.content["tax"] for one in ledger.of_period("2026-01", "alpenland", "EUR")]
+    assert [(one["category"], one["rate"], one["tax_amount"]) for one in taxes] == [
+        ("S", "21.00", "9.94"),
+        ("S", "21.00", "-0.07"),
+        ("S", "21.00", "-9.87"),
+    ]
+    assert cancelled.content["tax"]["taxable_amount"] == "-47.01"
+    assert cancelled.content["tax"]["payable_amount"] == "-56.88"
+    assert sum(Decimal(one["payable_amount"]) for one in taxes) == 0
+
+
+def test_the_tax_taken_back_is_what_was_charged_and_not_its_rate_again(
+    january: Warehouse, ledger: Ledger, close: Close
+) -> None:
+    """At 16.5 %: 47.35 x 0.165 = 7.81275, so 7.81; the note of -0.34: -0.0561, so -0.06. 7.75.
+
+    Of what is left, 47.01, the rate would be 7.75665, so 7.76: a cent more than was charged.
+    """
+    at_standard_rate(january, "draft_invoices", "7.81", "55.16", rate="16.5")
+    close(january, ledger, "2026-01")
+    add_period(january, "2026-02")
+    correct_january(january)
+    at_standard_rate(january, "draft_notes", "-0.06", "-0.40", rate="16.5")
+    one_user_less(january)
+    close(january, ledger, "2026-02")
+    cancelled = notes.cancel(ledger, "ALPENLAND-000001", reason="x", by="Ada", on=MARCH)
+    assert cancelled.content["tax"]["rate"] == "16.50"
+    assert cancelled.content["tax"]["tax_amount"] == "-7.75"
+    assert dict(checks_of(ledger, ledger.root / "none"))["figures"]()
+
+
+def at_standard_rate(
+    warehouse: Warehouse, table: str, tax: str, payable: str, rate: str = "21"
+) -> None:
+    warehouse.conn.execute(
+        f"update billing.{table} set tax_category = 'S', tax_rate = ?, tax_reason = null, "
+        "tax_amount = ?, payable_amount = ? "
+        "where distributor_id = 'alpenland' and period = '2026-01'",
+        [Decimal(rate), Decimal(tax), Decimal(payable)],
+    )
+
+
+def one_user_less(warehouse: Warehouse) -> None:
+    """The roster of what `correct_january` corrects."""
+    warehouse.conn.execute(
+        "update billing.draft_roster set is_counted = false, reason = 'inactive' "
+        "where unit_id = 'u-b' and period = '2026-01'"
+    )
+
+
+def test_a_note_on_an_invoice_of_before_tax_carries_none(
+    january: Warehouse, ledger: Ledger, close: Close
+) -> None:
+    """Format 1: its note, and what takes it back, are net as it was; made again, it has no tax."""
+    gate.decide(january.conn, ledger, "2026-01", [])
+    documents.issue(january.conn, ledger, "2026-01", {1: WITHOUT_TAX})
+    invoice = ledger.issued("2026-01", "alpenland", "EUR")
+    assert invoice is not None
+    assert (invoice.content["format"], "tax" in invoice.content) == (WITHOUT_TAX, False)
+    add_period(january, "2026-02")
+    correct_january(january)
+    january.conn.execute(
+        "update billing.draft_notes set tax_rate_count = null, tax_category = null, "
+        "tax_rate = null, tax_reason = null, tax_amount = null, payable_amount = null"
+    )
+    one_user_less(january)
+    note, _ = close(january, ledger, "2026-02")
+    cancelled = notes.cancel(ledger, "ALPENLAND-000001", reason="x", by="Ada", on=MARCH)
+    assert note.content["tax"] is cancelled.content["tax"] is None
+    assert dict(checks_of(ledger, ledger.root / "none"))["figures"]()
+
+
 def test_verify_notices_a_cancellation_that_leaves_something(
     february: Warehouse, ledger: Ledger, close: Close
 ) -> None:
@@ -231,7 +332,8 @@ def test_verify_notices_a_cancellation_that_leaves_something(
     def leave_one_cent(content: dict[str, Any]) -> None:
         content["lines"][0]["customers"][0]["amount"] = "-0.33"
         content["lines"][0]["amount"] = "-0.66"
-        content["totals"]["amount"] = "-47.00"
+        content["totals"]["amount"] = content["tax"]["taxable_amount"] = "-47.00"
+        content["tax"]["payable_amount"] = "-47.00"
 
     path = ledger.document_path("alpenland", note.sequence)
     path.write_bytes(forged(note, leave_one_cent).to_bytes())

@@ -260,6 +260,7 @@ def forge_last(home: Path) -> dict[str, Any]:
 
     content = value["content"]
     content["totals"] = totals_of(Decimal("93.35"), 2, content["lines"], content["unused"])
+    content["tax"]["taxable_amount"] = content["tax"]["payable_amount"] = "93.35"
     value["provenance"]["content_sha256"] = sha256(canonical_json(content))
     path.write_bytes(canonical_json(value))
     return value
@@ -346,6 +347,20 @@ def resign(home: Path, path: Path) -> None:
     (root / "heads.jsonl").write_bytes(b"".join(anchor.to_line() for anchor in made))
 
 
+def rechain(home: Path, note: dict[str, Any]) -> None:
+    """Alpenland's second document replaced, and the chains of content after it renewed as well."""
+    digest = ""
+    for sequence in range(2, 6):
+        file = home / f"ledger/alpenland/{sequence:06d}.json"
+        one = note if sequence == 2 else json.loads(file.read_bytes())
+        if sequence > 2:
+            one["content"]["previous_content_sha256"] = digest
+        digest = sha256(canonical_json(one["content"]))
+        one["provenance"]["content_sha256"] = digest
+        file.write_bytes(canonical_json(one))
+    resign(home, home / "ledger/alpenland/000002.json")
+
+
 def change_price(content: dict[str, Any]) -> None:
     content["lines"][0]["bands"][0]["unit_price"] = "99"
 
@@ -362,6 +377,14 @@ def change_customer(content: dict[str, Any]) -> None:
     content["lines"][0]["customers"][0]["customer_id"] = "C701"
 
 
+def change_rate(content: dict[str, Any]) -> None:
+    content["tax"]["rate"] = "10.00"
+
+
+def drop_tax(content: dict[str, Any]) -> None:
+    content["tax"] = None
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
@@ -369,6 +392,8 @@ def change_customer(content: dict[str, Any]) -> None:
         (change_price, "line 1: its bands give 3 units and 297, expected 3 and 300"),
         (change_total, "total products is"),
         (change_money, "300.0 is not an amount in JPY"),
+        (change_rate, "tax_amount is 0, expected 30"),
+        (drop_tax, "tax is None, but it is taxed"),
         (change_customer, "bills 0 of P0021 EPSTD C700, its roster counts 3"),
     ],
 )
@@ -386,23 +411,23 @@ def test_each_figure_is_worked_out_again(
     assert fault in found.what
 
 
+def test_a_note_is_taxed_as_its_invoice(home: Path) -> None:
+    # The credit note's category alone, in its own document and in the chain after it.
+    path = home / "ledger/alpenland/000002.json"
+    value = json.loads(path.read_bytes())
+    value["content"]["tax"]["category"] = "Z"
+    rechain(home, value)
+    assert (found := broken(home))
+    assert "tax category is Z, the corrected invoice has AE" in found.what
+
+
 def test_a_note_says_what_was_billed_and_what_it_leaves(home: Path) -> None:
     path = home / "ledger/alpenland/000002.json"
     value = json.loads(path.read_bytes())
     customer = value["content"]["lines"][0]["customers"][0]
     # C001 was billed 0.67; a note that says 0.68 and leaves 0.35 is the same difference.
     customer["billed_amount"], customer["known_amount"] = "0.68", "0.35"
-    # The chains of content after it are renewed as well.
-    digest = ""
-    for sequence in range(2, 6):
-        file = home / f"ledger/alpenland/{sequence:06d}.json"
-        one = value if sequence == 2 else json.loads(file.read_bytes())
-        if sequence > 2:
-            one["content"]["previous_content_sha256"] = digest
-        digest = sha256(canonical_json(one["content"]))
-        one["provenance"]["content_sha256"] = digest
-        file.write_bytes(canonical_json(one))
-    resign(home, path)
+    rechain(home, value)
     assert (found := broken(home))
     assert found.file == "alpenland/000002.json"
     assert "line 1, C001: says 0.68 amount was billed" in found.what

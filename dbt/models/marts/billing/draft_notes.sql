@@ -1,7 +1,8 @@
 {#
     The credit and debit notes of each distributor's next run (R25): one per corrected period and
     currency. A note is issued together with the run's invoice in its currency, or with the first
-    one when the run has none in it.
+    one when the run has none in it. A note is taxed as the invoice it corrects was, as the ledger has it,
+    and not at all when that carries no tax; where nothing was invoiced, at the rate of its period (R20).
 #}
 with
     corrections as (select * from {{ ref("int_corrections") }} where is_correctable),
@@ -13,6 +14,10 @@ with
     periods as (select * from {{ ref("int_billing_periods") }}),
 
     policies as (select * from {{ ref("stg_policies") }}),
+
+    documents as (select * from {{ ref("stg_issued_documents") }}),
+
+    tax_rates as (select * from {{ ref("int_tax_rates") }}),
 
     notes as (
         select
@@ -49,6 +54,30 @@ with
         from notes
         left join invoices on notes.run_period = invoices.period and notes.distributor_id = invoices.distributor_id
         group by notes.period, notes.distributor_id, notes.currency
+    ),
+
+    taxed as (
+        select
+            notes.period,
+            notes.distributor_id,
+            notes.currency,
+            case
+                when documents.kind is distinct from 'invoice'
+                then tax_rates.rate_count
+                when documents.tax_category is not null
+                then 1
+            end as tax_rate_count,
+            case
+                when documents.kind = 'invoice' then documents.tax_category else tax_rates.tax_category
+            end as tax_category,
+            case when documents.kind = 'invoice' then documents.tax_rate else tax_rates.rate end as tax_rate,
+            case when documents.kind = 'invoice' then documents.tax_reason else tax_rates.reason end as tax_reason
+        from notes
+        left join
+            documents
+            on notes.distributor_id = documents.distributor_id
+            and notes.corrects_sequence = documents.sequence
+        left join tax_rates on notes.period = tax_rates.period and notes.distributor_id = tax_rates.distributor_id
     )
 
 select
@@ -66,6 +95,15 @@ select
     periods.window_starts_on,
     totals.line_count,
     totals.total_amount,
+    taxed.tax_rate_count,
+    taxed.tax_category,
+    taxed.tax_rate,
+    taxed.tax_reason,
+    {{ tax_on("totals.total_amount", "taxed.tax_rate", "notes.minor_units") }} as tax_amount,
+    cast(
+        totals.total_amount
+        + {{ tax_on("totals.total_amount", "taxed.tax_rate", "notes.minor_units") }} as decimal(18, 3)
+    ) as payable_amount,
     cast(
         to_json(
             {
@@ -87,5 +125,10 @@ inner join
     on notes.period = issued_with.period
     and notes.distributor_id = issued_with.distributor_id
     and notes.currency = issued_with.currency
+inner join
+    taxed
+    on notes.period = taxed.period
+    and notes.distributor_id = taxed.distributor_id
+    and notes.currency = taxed.currency
 inner join periods on notes.period = periods.period and notes.distributor_id = periods.distributor_id
 cross join policies

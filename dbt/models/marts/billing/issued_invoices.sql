@@ -16,6 +16,10 @@ select
     issue_on,
     due_on,
     total_amount,
+    tax_category,
+    tax_rate,
+    tax_amount,
+    payable_amount,
     content_sha256,
     version_set_sha256
 from {{ ref("stg_issued_documents") }}
