@@ -136,6 +136,7 @@ def _content(
         "lines": lines,
         "unused": unused,
         "not_billed": _not_billed(conn, invoice),
+        "psa_changes": _psa_changes(conn, invoice),
         "discrepancies": [_discrepancy(row, redact, invoice.minor_units) for row in discrepancies],
         "totals": totals_of(invoice.total_amount, invoice.minor_units, lines, unused),
         "tax": tax_of(invoice.total_amount, invoice.tax if lines else None, invoice.minor_units),
@@ -225,6 +226,33 @@ def _not_billed(conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice) -> list[
         """,
         [invoice.period, invoice.distributor_id],
     )
+
+
+def _psa_changes(conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice) -> list[JsonObject]:
+    """What each partner's PSA bills beside what it has to, by partner and agreement addition."""
+    found = rows(
+        conn,
+        """
+        select
+            partner_id, psa, company_id, agreement_id, addition_id, product_id, customer_id,
+            customer_name, product_code, action, from_quantity, to_quantity, unit_price,
+            counted_on
+        from billing.draft_psa_changes
+        where period = ? and distributor_id = ? and currency = ?
+        order by partner_id, psa, company_id, agreement_id nulls last, addition_id nulls last,
+            product_code
+        """,
+        [invoice.period, invoice.distributor_id, invoice.currency],
+    )
+    return [
+        {
+            **row,
+            # What the partner charges, in the PSA's own currency.
+            "unit_price": None if row["unit_price"] is None else price_text(row["unit_price"], 2),
+            "counted_on": row["counted_on"].isoformat(),
+        }
+        for row in found
+    ]
 
 
 def _discrepancies(conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice) -> list[Row]:

@@ -34,6 +34,7 @@ _DRAFT = [
         "draft_invoice_lines",
         "draft_invoice_customers",
         "draft_not_billed",
+        "draft_psa_changes",
         "draft_roster",
         "draft_discrepancies",
     )

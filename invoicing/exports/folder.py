@@ -19,6 +19,7 @@ from invoicing.exports.exported import ExportedFile
 from invoicing.exports.invoice import invoice_csv, invoice_json
 from invoicing.exports.ledger_journal import ledger_journal_csv
 from invoicing.exports.note import note_csv, note_json, note_statements
+from invoicing.exports.psa_additions import psa_additions
 from invoicing.exports.statement import statements
 from invoicing.exports.usage import usage_csv
 from invoicing.ledger import Document, Ledger, LedgerError
@@ -161,6 +162,7 @@ def _invoice(ledger: Ledger, document: Document) -> list[ExportedFile]:
         _roster(ledger, document),
         discrepancies_csv(content),
         *statements(content),
+        *psa_additions(content),
     ]
 
 

@@ -71,6 +71,13 @@ create table billing.draft_invoice_customers (
     quantity bigint, calendar_month_units bigint, amount decimal(18, 3), joined bigint,
     left_since bigint
 );
+create table billing.draft_psa_changes (
+    period varchar, distributor_id varchar, currency varchar, partner_id varchar,
+    customer_id varchar, customer_name varchar, product_code varchar, psa varchar,
+    company_id varchar, agreement_id varchar, addition_id varchar, product_id varchar,
+    unit_price decimal(18, 6), counted_on date, from_quantity bigint, to_quantity bigint,
+    action varchar
+);
 create table billing.draft_not_billed (
     period varchar, distributor_id varchar, partner_id varchar, customer_id varchar,
     product_code varchar, reason varchar, units bigint
