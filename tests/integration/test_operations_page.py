@@ -1,0 +1,145 @@
+"""The vendor's page says what the house says, names where it comes from, and asks for nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+from house import House
+from lxml import html
+
+from dagster_project.lib import operations
+from dagster_project.lib.settings import Settings
+from dagster_project.lib.status import CorrectionStatus
+
+
+def _page(house: House) -> html.HtmlElement:
+    return html.document_fromstring((house.home / "published/index.html").read_bytes())
+
+
+def _table(page: html.HtmlElement, section: str) -> list[list[str]]:
+    rows = page.xpath(f"//section[@id='{section}']//tbody/tr[not(@class='why')]")
+    return [[" ".join(cell.text_content().split()) for cell in row] for row in rows]
+
+
+def _settings(house: House) -> Settings:
+    return Settings(house.home, house.landing, house.seeds)
+
+
+def test_every_period_stands_with_its_state_amount_and_reasons(closed_house: House) -> None:
+    told = closed_house.ask("status", expect=0)
+    shown = {(row[0], row[1]): row for row in _table(_page(closed_house), "periods")}
+    assert len(shown) == len(told["periods"])
+    for one in told["periods"]:
+        row = shown[one["period"], one["distributor_id"]]
+        assert row[2] == one["state"]
+        assert row[4] == f"{one['amount']} {one['currency']}"
+        assert row[3] == (one["number"] or "")
+        assert row[6] == ("ready to send" if one["state"] == "issued" else "")
+    held = _page(closed_house).xpath("//tr[@class='why']")
+    assert len(held) == sum(bool(one["reasons"]) for one in told["periods"]) == 2
+    assert "2026-01 must be issued first" in held[0].text_content()
+
+
+def test_the_next_close_follows_from_what_is_issued(closed_house: House) -> None:
+    """Cascadia's January is held; the others are issued up to February, so March is next, whose
+    last day is the 31st."""
+    assert [row[:3] for row in _table(_page(closed_house), "next")] == [
+        ["alpenland", "2026-03", "2026-03-31"],
+        ["cascadia", "2026-01", "2026-01-25"],
+        ["sakura", "2026-03", "2026-03-31"],
+    ]
+
+
+def test_months_are_compared_by_what_the_documents_bill(closed_house: House) -> None:
+    """Summed here from the ledger's files alone; Cascadia, in USD, has drafts."""
+    billed: dict[tuple[str, str, str], tuple[int, Decimal]] = {}
+    for path in (closed_house.home / "ledger").glob("*/[0-9]*.json"):
+        content = json.loads(path.read_bytes())["content"]
+        for line in content["lines"]:
+            period = (content.get("corrects") or content)["period"]
+            key = (line["product_name"], content["currency"], period)
+            units, amount = billed.get(key, (0, Decimal(0)))
+            billed[key] = (units + line["quantity"], amount + Decimal(line["amount"]))
+    found = {}
+    for name, currency, *periods, _ in _table(_page(closed_house), "products"):
+        for period, cell in zip(("2026-01", "2026-02"), periods, strict=True):
+            if currency != "USD" and cell:
+                units, amount = cell.split()
+                found[name, currency, period] = (int(units.replace(",", "")), Decimal(amount))
+    assert found == billed
+
+
+def test_holes_and_quarantine_stand_by_their_source(closed_house: House) -> None:
+    with duckdb.connect(closed_house.home / "published/current.duckdb", read_only=True) as conn:
+        wanted = conn.execute(
+            """
+            select feed, source, count(*) filter (not is_received), sum(rows_quarantined)
+            from quality.feed_calendar group by all order by feed, source
+            """
+        ).fetchall()
+    rows = _page(closed_house).xpath("//section[@id='feeds']/div/table/tbody/tr")
+    found = [
+        (
+            row[0].text_content(),
+            row[1].text_content(),
+            len(row.xpath(".//li[not(@class='received')]")),
+            int(row[5].text_content() or 0),
+        )
+        for row in rows
+    ]
+    assert found == [(feed, source, holes, bad or 0) for feed, source, holes, bad in wanted]
+    assert sum(holes for *_, holes, _ in found) > 0
+    assert sum(bad for *_, bad in found) > 0
+
+
+def test_what_great_expectations_found_is_shown(closed_house: House) -> None:
+    found = {row[0]: row[1:] for row in _table(_page(closed_house), "checks")}
+    assert found["landed volumes"][0].endswith("of 3")
+    assert found["draft of 2026-02"][0].endswith("of 23")
+    # The planted line without a price fails one of them.
+    assert "line_unit_price_present" in found["draft of 2026-02"][1]
+
+
+def test_every_link_leads_to_a_file_beside_the_page(closed_house: House) -> None:
+    page = _page(closed_house)
+    links = [one for one in page.xpath("//a/@href") if not one.startswith("#")]
+    assert len(links) > 5
+    for link in links:
+        assert (closed_house.home / "published" / link).exists(), link
+    for anchor in page.xpath("//a/@href[starts-with(., '#')]"):
+        assert page.xpath(f"//*[@id='{anchor[1:]}']"), anchor
+    text = (closed_house.home / "published/index.html").read_text(encoding="utf-8")
+    assert not re.search(r"(src|href)=.?(https?:|//)|@import|url\(", text)
+
+
+def test_made_again_it_has_the_same_bytes(closed_house: House) -> None:
+    written = (closed_house.home / "published/index.html").read_bytes()
+    assert operations.page(_settings(closed_house)) == written
+
+
+def test_names_are_text(closed_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a source or a clerk writes."""
+    hostile = "</style><script>alert(1)</script>&"
+    one = CorrectionStatus("2026-01", hostile, "EUR", "pending", hostile, "2026-02", None, "1.00")
+    monkeypatch.setattr("dagster_project.lib.status.corrections", lambda _: [replace(one)])
+    page = html.document_fromstring(operations.page(_settings(closed_house)))
+    assert not page.xpath("//script")
+    assert hostile in page.xpath("//section[@id='corrections']")[0].text_content()
+
+
+def test_an_empty_house_has_a_page(tmp_path: Path) -> None:
+    """Nothing issued, nothing flagged: one file of usage."""
+    from tiny import month_end, seeds, usage
+
+    house = House(tmp_path / "home", tmp_path / "landing", seeds(tmp_path / "seeds"))
+    month_end(house.landing, "2026-01-15", usage("C1", ["a"], "2026-01-10"))
+    house.muster("load")
+    page = _page(house)
+    assert [row[2] for row in _table(page, "periods")] == ["open"]
+    assert _table(page, "corrections") == [["No issued period turned out otherwise."]]
