@@ -644,6 +644,7 @@ _TABLES = {
         "quantity": "BIGINT",
         "unit_price": "DECIMAL(18, 6)",
         "bands": "VARCHAR",
+        "causes": "VARCHAR",
         "amount": "DECIMAL(18, 3)",
     },
     "customers": {
@@ -702,7 +703,13 @@ def _table_rows(document: Document, is_cancelled: bool) -> dict[str, list[JsonOb
         "version_set_sha256": document.provenance["version_set_sha256"],
     }
     lines = [
-        {"corrects_line": None, **head, **line, "bands": json.dumps(line["bands"])}
+        {
+            "corrects_line": None,
+            **head,
+            **line,
+            "bands": json.dumps(line["bands"]),
+            "causes": json.dumps(line["causes"]) if line.get("causes") else None,
+        }
         for line in content["lines"]
     ]
     values = {

@@ -16,5 +16,6 @@ select
     quantity,
     unit_price,
     bands,
+    causes,
     amount
 from {{ source("ledger", "lines") }}

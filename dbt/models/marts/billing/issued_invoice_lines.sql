@@ -25,6 +25,7 @@ select
     lines.quantity,
     lines.unit_price,
     lines.bands,
+    lines.causes,
     lines.amount
 from lines
 inner join documents on lines.distributor_id = documents.distributor_id and lines.sequence = documents.sequence
