@@ -67,7 +67,8 @@ def publish(
     """Publish the marts as they are in the warehouse; `run` names the version.
 
     `told` is what each table, column and function means (`lib.dbt.descriptions`), and becomes the
-    comments of the database. What is published already is left alone, unless it is to be written `again`.
+    comments of the database. What is published already is left alone, unless it is to be written
+    `again`.
 
     The database is replaced first and `marts`, with the manifest, last: its name turning to the new
     folder is what makes a publication complete. Raises PublishError when the models were not all
@@ -154,9 +155,7 @@ def _tables(conn: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     return [(schema, table) for schema, table in rows]
 
 
-def _write_database(
-    conn: duckdb.DuckDBPyConnection, path: Path, told: Mapping[str, str]
-) -> None:
+def _write_database(conn: duckdb.DuckDBPyConnection, path: Path, told: Mapping[str, str]) -> None:
     temporary = durable.temporary_path(path)
     for leftover in (temporary, temporary.with_name(temporary.name + ".wal")):
         leftover.unlink(missing_ok=True)
