@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,13 +25,14 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
-from house import SEEDS, House
+import yaml
+from house import REPOSITORY, SEEDS, House
 
 from dagster_project.lib.publish import SCHEMAS
 from invoicing.explain import Unit, explain
 from invoicing.ledger import Ledger
 
-COOKBOOK = Path(__file__).parents[2] / "docs" / "sql-cookbook.md"
+COOKBOOK = REPOSITORY / "docs" / "sql-cookbook.md"
 _SHOWN = 4
 _MORE = "…"
 _RECIPE = re.compile(r"^## (\d+)\. (.+?)\n(.+?)```sql\n(.+?)```\n(.*?)(?=^## |\Z)", re.M | re.S)
@@ -313,6 +317,111 @@ def test_windows_of_any_length_count_what_the_landing_files_say(
         ).fetchall()
     assert found == expected
     assert len(found[30]) > 200
+
+
+_METRICS = yaml.safe_load((REPOSITORY / "dbt/models/marts/_metrics.yml").read_text("utf-8"))
+_METRICS_EXPLAINED = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+
+def test_every_metric_is_explained_and_its_columns_are_published(
+    published: duckdb.DuckDBPyConnection,
+) -> None:
+    """dbt does not look whether a column of the semantic layer exists."""
+    explained = re.findall(r"^\| `(\w+)` \|", _METRICS_EXPLAINED, re.M)
+    assert explained == [metric["name"] for metric in _METRICS["metrics"]]
+    schemas = dict(
+        published.execute("select table_name, schema_name from duckdb_tables()").fetchall()
+    )
+    for model in _METRICS["semantic_models"]:
+        (table,) = re.findall(r"ref\('(\w+)'\)", model["model"])
+        for one in (*model.get("entities", ()), *model["dimensions"], *model["measures"]):
+            expression = one.get("expr", one["name"])
+            published.execute(f"select {expression} from {schemas[table]}.{table} limit 0")
+
+
+# The metrics as MetricFlow groups them, and the same in plain SQL.
+_BY_HAND = {
+    ("billed_units", "metric_time__month", "line__distributor_id"): """
+        select billed_period || '-01', distributor_id, sum(quantity)
+        from billing.issued_invoice_lines group by all
+    """,
+    ("billed_amount", "metric_time__month", "line__currency"): """
+        select billed_period || '-01', currency, sum(amount)
+        from billing.issued_invoice_lines group by all
+    """,
+    ("units_not_billed", "metric_time__month", "unit_group__reason"): """
+        select period || '-01', reason, count(*)
+        from billing.draft_roster where is_active and not is_counted group by all
+    """,
+    ("active_users", "metric_time__day", "customer_product_date__product_code"): """
+        select as_of, product_code, sum(active_units)
+        from activity.customer_usage where billing_unit = 'user' group by all
+    """,
+    ("active_users", "customer_product_date__billing_unit"): """
+        select 'user', sum(active_units) from activity.active_users(date '2026-03-25', 30)
+        where product_code not in (
+            select product_code from activity.products where billing_unit <> 'user'
+        )
+    """,
+    ("active_devices", "metric_time__day"): """
+        select as_of, sum(active_devices)
+        from activity.customer_usage where billing_unit <> 'firewall' group by all
+    """,
+    ("active_firewalls", "customer_product_date__billing_unit"): """
+        select 'firewall', count(*) + (
+            -- With licences of two products it is a unit of each (R9).
+            from quality.discrepancies select count(*)
+            where period = '2026-03' and kind = 'firewall_two_products'
+        )
+        from activity.active_firewalls(date '2026-03-25', 30) where operating_system = 'SFOS'
+    """,
+}
+
+
+def test_metricflow_gives_the_figures_of_plain_sql(
+    demo: House, published: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    pytest.importorskip("dbt_metricflow", reason="the extra `metrics` is not installed")
+    (example,) = re.findall(r"```python\n(.+?)```", _METRICS_EXPLAINED, re.S)
+    shutil.copytree(
+        REPOSITORY / "dbt", tmp_path / "dbt", ignore=shutil.ignore_patterns("target", "logs")
+    )
+    ask = "\n".join(
+        [
+            example,
+            "import json",
+            f"for metric, *by in {list(_BY_HAND)!r}:",
+            "    asked = MetricFlowQueryRequest.create(metric_names=[metric], group_by_names=by)",
+            "    found = layer.mf.query(asked).result_df",
+            "    rows = [[str(cell) for cell in row] for row in found.rows]",
+            "    print('#' + json.dumps([found.column_names, rows]))",
+        ]
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", ask],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            **os.environ,
+            "DBT_TARGET": "published",
+            "MUSTER_PUBLISHED": str(demo.home / "published" / "current.duckdb"),
+            "DO_NOT_TRACK": "1",
+        },
+    )
+    assert "alpenland" in result.stdout
+    answers = [json.loads(line[1:]) for line in result.stdout.splitlines() if line[:1] == "#"]
+    for (metric, *by), (columns, rows), sql in zip(
+        _BY_HAND, answers, _BY_HAND.values(), strict=True
+    ):
+        assert columns == [*by, metric]
+        told = {(*(cell[:10] for cell in row[:-1]), Decimal(row[-1])) for row in rows}
+        expected = published.execute(sql).fetchall()
+        assert len(expected) > 0
+        assert told == {
+            (*(str(cell)[:10] for cell in row[:-1]), Decimal(row[-1])) for row in expected
+        }
 
 
 if __name__ == "__main__":
