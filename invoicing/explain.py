@@ -23,7 +23,8 @@ class UnknownLineError(ValueError):
 
 @dataclass(frozen=True)
 class Unit:
-    """One user, device or firewall. `source` is the row that asserted its last active date.
+    """One user, device or firewall. `source` is the row that asserted its last active date, None
+    for a near miss, which no row of the window speaks of.
 
     `reason` is None for a counted unit, else why it was not. Dates are ISO text.
     """
@@ -36,7 +37,7 @@ class Unit:
     device_count: int
     last_active_on: str | None
     active_on: tuple[str, ...]
-    source: str
+    source: str | None
     reason: str | None
 
 
@@ -239,6 +240,8 @@ def _unit(row: Row, customer_name: str | None) -> Unit:
         source=(
             f"{row['source_feed']}/{row['source_snapshot_date']}/{row['source_name']}"
             f" data row {row['source_row']}"
+            if row["source_feed"]
+            else None
         ),
         reason=row["reason"],
     )

@@ -354,10 +354,11 @@ class Ledger:
         return self._contradiction(found)
 
     def load_into(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Replace schema `ledger` (documents, lines, customers, rosters, disputes) by the files.
+        """Replace schema `ledger` (documents, lines, customers, disputes, two views) by the files.
 
         One transaction; the tables exist even while the ledger is empty. `rosters` is a view of
-        the last roster of each billed period in force, which a correction is compared with (R25).
+        the last roster of each billed period in force, which a correction is compared with (R25);
+        `document_rosters` one of every document's.
         """
         conn.begin()
         try:
@@ -365,7 +366,8 @@ class Ledger:
             for table, columns in _TABLES.items():
                 types = ", ".join(f"{name} {kind}" for name, kind in columns.items())
                 conn.execute(f"create or replace table ledger.{table} ({types})")
-            rosters: dict[tuple[str, str, str], Path] = {}
+            rosters: dict[tuple[str | int, ...], Path] = {}
+            every: dict[tuple[str | int, ...], Path] = {}
             for distributor_id in self.distributors():
                 entries = self._entries(distributor_id)
                 live = _live(entries)
@@ -377,9 +379,13 @@ class Ledger:
                         _insert(conn, table, found)
                     key = (distributor_id, *entry.key)
                     rosters[key] = self.roster_path(distributor_id, document.sequence)
+                    every[distributor_id, document.sequence] = rosters[key]
                     if entry.cancels:
                         del rosters[key]
-            conn.execute(_rosters_view(rosters))
+            of_period = ("distributor_id", "billed_period", "currency")
+            of_document = ("distributor_id", "sequence")
+            conn.execute(_rosters_view("rosters", of_period, _BILLED, rosters))
+            conn.execute(_rosters_view("document_rosters", of_document, tuple(_ROSTER), every))
             disputes.load_into(conn, self)
             conn.commit()
         except BaseException:
@@ -638,6 +644,7 @@ _TABLES = {
         "quantity": "BIGINT",
         "unit_price": "DECIMAL(18, 6)",
         "bands": "VARCHAR",
+        "causes": "VARCHAR",
         "amount": "DECIMAL(18, 3)",
     },
     "customers": {
@@ -651,6 +658,26 @@ _TABLES = {
         "amount": "DECIMAL(18, 3)",
     },
 }
+# The columns of a roster file (`invoicing.roster`) that belong to the unit, and of these what says
+# whether it was billed. The file's own line number is the draft's: that of a note differs.
+_ROSTER = {
+    "partner_id": "VARCHAR",
+    "product_code": "VARCHAR",
+    "customer_id": "VARCHAR",
+    "unit_kind": "VARCHAR",
+    "unit_id": "VARCHAR",
+    "is_counted": "BOOLEAN",
+    "reason": "VARCHAR",
+    "last_device_id": "VARCHAR",
+    "device_count": "BIGINT",
+    "last_active_on": "DATE",
+    "active_on": "DATE[]",
+    "source_feed": "VARCHAR",
+    "source_snapshot_date": "DATE",
+    "source_name": "VARCHAR",
+    "source_row": "BIGINT",
+}
+_BILLED = tuple(_ROSTER)[:7]
 
 
 def _table_rows(document: Document, is_cancelled: bool) -> dict[str, list[JsonObject]]:
@@ -676,7 +703,13 @@ def _table_rows(document: Document, is_cancelled: bool) -> dict[str, list[JsonOb
         "version_set_sha256": document.provenance["version_set_sha256"],
     }
     lines = [
-        {"corrects_line": None, **head, **line, "bands": json.dumps(line["bands"])}
+        {
+            "corrects_line": None,
+            **head,
+            **line,
+            "bands": json.dumps(line["bands"]),
+            "causes": json.dumps(line["causes"]) if line.get("causes") else None,
+        }
         for line in content["lines"]
     ]
     values = {
@@ -692,45 +725,42 @@ def _table_rows(document: Document, is_cancelled: bool) -> dict[str, list[JsonOb
     }
 
 
-def _rosters_view(rosters: dict[tuple[str, str, str], Path]) -> str:
-    """The last roster of each (distributor, billed period, currency), read when asked for.
+def _rosters_view(
+    name: str,
+    key: tuple[str, ...],
+    columns: tuple[str, ...],
+    rosters: Mapping[tuple[str | int, ...], Path],
+) -> str:
+    """These columns of the roster files, each with its key, read when asked for.
 
     A view, because a roster can have millions of rows and is looked at only where something has
-    to be corrected. Every `load_into` makes it anew, so a home can be moved.
+    to be corrected or shown. Every `load_into` makes it anew, so a home can be moved.
     """
     if not rosters:
-        return """
-            create or replace view ledger.rosters as
-            select
-                null::varchar as distributor_id, null::varchar as billed_period,
-                null::varchar as currency, null::varchar as partner_id,
-                null::varchar as product_code, null::varchar as customer_id,
-                null::varchar as unit_kind, null::varchar as unit_id,
-                null::boolean as is_counted, null::varchar as reason
-            where false
-        """
+        types = {**_DOCUMENT, **_ROSTER}
+        nothing = ", ".join(f"null::{types[column]} as {column}" for column in (*key, *columns))
+        return f"create or replace view ledger.{name} as select {nothing} where false"
     missing = [str(path) for path in rosters.values() if not path.is_file()]
     if missing:
         raise LedgerError(f"{missing[0]} is missing. Restore the ledger from its backup.")
 
-    def text(value: str) -> str:
-        return "'" + value.replace("'", "''") + "'"
+    def literal(value: str | int) -> str:
+        return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
 
     keys = ", ".join(
-        f"({text(str(path))}, {', '.join(text(part) for part in key)})"
-        for key, path in rosters.items()
+        f"({', '.join(literal(part) for part in (str(path), *values))})"
+        for values, path in rosters.items()
     )
-    paths = ", ".join(text(str(path)) for path in rosters.values())
+    paths = ", ".join(literal(str(path)) for path in rosters.values())
+    shown = ", ".join(
+        [f"keys.{column}::{_DOCUMENT[column]} as {column}" for column in key]
+        + [f"roster.{column}" for column in columns]
+    )
     return f"""
-        create or replace view ledger.rosters as
-        select
-            keys.distributor_id, keys.billed_period, keys.currency, roster.partner_id,
-            roster.product_code, roster.customer_id, roster.unit_kind, roster.unit_id,
-            roster.is_counted, roster.reason
+        create or replace view ledger.{name} as
+        select {shown}
         from read_parquet([{paths}], filename = true) as roster
-        inner join
-            (values {keys}) as keys (path, distributor_id, billed_period, currency)
-            on roster.filename = keys.path
+        inner join (values {keys}) as keys (path, {", ".join(key)}) on roster.filename = keys.path
     """
 
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from dagster_project.defs import invoices, reference, writer
 from dagster_project.defs.warehouse import MARTS, build_models, raise_if_failed
-from dagster_project.lib import charts, operations, publish, warehouse
+from dagster_project.lib import charts, dbt, operations, publish, warehouse
 from dagster_project.lib.settings import Settings
 
 PUBLISHED = dg.AssetKey(["published"])
@@ -33,7 +33,8 @@ def build(settings: Settings, models: dg.AssetsDefinition) -> dg.AssetsDefinitio
         with writer.told_in_words():
             rebuilt = _rebuild_after_issue(settings, context)
             again = AGAIN in context.run.tags
-            done = publish.publish(settings, context.run_id[:8], again=again)
+            told = dbt.descriptions(settings)
+            done = publish.publish(settings, context.run_id[:8], told, again=again)
             page = operations.write(settings)
         rows = [(mart.schema, mart.table, mart.rows) for mart in done.marts]
         return dg.MaterializeResult(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -75,6 +76,19 @@ def manifest(settings: Settings) -> Path:
                 if old != wanted:
                     old.unlink(missing_ok=True)
     return wanted
+
+
+def descriptions(settings: Settings) -> dict[str, str]:
+    """What each table and function (`schema.name`) and column (`schema.name.column`) means."""
+    told: dict[str, str] = {}
+    parsed = json.loads(manifest(settings).read_bytes())
+    for node in (*parsed["nodes"].values(), *parsed["sources"].values()):
+        if node["resource_type"] in ("model", "source"):
+            name = f"{node['schema']}.{node['name']}"
+            told[name] = node["description"]
+            for column in node["columns"].values():
+                told[f"{name}.{column['name']}"] = column["description"]
+    return told
 
 
 def models_sha256(settings: Settings) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,10 +61,14 @@ class Publication:
     is_new: bool
 
 
-def publish(settings: Settings, run: str, *, again: bool = False) -> Publication:
+def publish(
+    settings: Settings, run: str, told: Mapping[str, str], *, again: bool = False
+) -> Publication:
     """Publish the marts as they are in the warehouse; `run` names the version.
 
-    What is published already is left alone, unless it is to be written `again`.
+    `told` is what each table, column and function means (`lib.dbt.descriptions`), and becomes the
+    comments of the database. What is published already is left alone, unless it is to be written
+    `again`.
 
     The database is replaced first and `marts`, with the manifest, last: its name turning to the new
     folder is what makes a publication complete. Raises PublishError when the models were not all
@@ -88,7 +93,7 @@ def publish(settings: Settings, run: str, *, again: bool = False) -> Publication
         _sweep(settings.published)
         database = settings.published / f"warehouse-{run}.duckdb"
         folder = settings.published / f"{MARTS}-{run}"
-        _write_database(conn, database)
+        _write_database(conn, database, told)
         marts = _write_marts(conn, folder)
     manifest = {"made_from": made_from, "marts": [asdict(mart) for mart in marts]}
     durable.write_file(folder / DATABASE, to_json(signed(_of_database(database))))
@@ -132,25 +137,25 @@ def _of_database(path: Path) -> dict[str, Any]:
     return {"file": path.name, "database_sha256": durable.file_sha256(path)}
 
 
-def _tables(conn: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str | None]]:
-    """Schema, table and comment of what is published; views become tables of the same name."""
+def _tables(conn: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Schema and table of what is published; views become tables of the same name."""
     rows = conn.execute(
         """
-        select schema_name, table_name, comment
+        select schema_name, table_name
         from (
-            select database_name, schema_name, table_name, comment from duckdb_tables()
+            select database_name, schema_name, table_name from duckdb_tables()
             union all
-            select database_name, schema_name, view_name, comment from duckdb_views()
+            select database_name, schema_name, view_name from duckdb_views()
         )
         where database_name = current_database() and list_contains(?, schema_name)
         order by schema_name, table_name
         """,
         [list(SCHEMAS)],
     ).fetchall()
-    return [(schema, table, comment) for schema, table, comment in rows]
+    return [(schema, table) for schema, table in rows]
 
 
-def _write_database(conn: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _write_database(conn: duckdb.DuckDBPyConnection, path: Path, told: Mapping[str, str]) -> None:
     temporary = durable.temporary_path(path)
     for leftover in (temporary, temporary.with_name(temporary.name + ".wal")):
         leftover.unlink(missing_ok=True)
@@ -160,18 +165,19 @@ def _write_database(conn: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
         for schema in SCHEMAS:
             conn.execute(f"create schema publication.{schema}")
-        for schema, table, comment in _tables(conn):
+        for schema, table in _tables(conn):
             name = f"{_name(schema)}.{_name(table)}"
             # Sorted, so that a reader who filters on the first columns reads a few blocks only,
             # and the same rows lie in the same order whoever published them.
             conn.execute(f"create table publication.{name} as select * from {name} order by all")
-            if comment:
-                conn.execute(f"comment on table publication.{name} is {_text(comment)}")
-            for column, text in _column_comments(conn, schema, table):
-                conn.execute(
-                    f"comment on column publication.{name}.{_name(column)} is {_text(text)}"
+            _comment(conn, f"table publication.{name}", told.get(f"{schema}.{table}"))
+            for column in _columns(conn, schema, table):
+                _comment(
+                    conn,
+                    f"column publication.{name}.{_name(column)}",
+                    told.get(f"{schema}.{table}.{column}"),
                 )
-        _copy_macros(conn)
+        _copy_macros(conn, told)
         conn.execute("checkpoint publication")
     finally:
         conn.execute("detach publication")
@@ -179,22 +185,24 @@ def _write_database(conn: duckdb.DuckDBPyConnection, path: Path) -> None:
     durable.publish_file(temporary, path)
 
 
-def _column_comments(
-    conn: duckdb.DuckDBPyConnection, schema: str, table: str
-) -> list[tuple[str, str]]:
+def _comment(conn: duckdb.DuckDBPyConnection, what: str, text: str | None) -> None:
+    if text:
+        conn.execute(f"comment on {what} is {_text(text)}")
+
+
+def _columns(conn: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
     rows = conn.execute(
         """
-        select column_name, comment from duckdb_columns()
+        select column_name from duckdb_columns()
         where database_name = current_database() and schema_name = ? and table_name = ?
-            and comment is not null
         order by column_index
         """,
         [schema, table],
     ).fetchall()
-    return [(column, comment) for column, comment in rows]
+    return [column for (column,) in rows]
 
 
-def _copy_macros(conn: duckdb.DuckDBPyConnection) -> None:
+def _copy_macros(conn: duckdb.DuckDBPyConnection, told: Mapping[str, str]) -> None:
     """The marts' own functions, such as active users on a date. They name tables by schema."""
     rows = conn.execute(
         """
@@ -212,9 +220,11 @@ def _copy_macros(conn: duckdb.DuckDBPyConnection) -> None:
     conn.execute("use publication")
     try:
         for schema, function, parameters, definition, kind in rows:
-            body = f"table {definition}" if kind == "table_macro" else definition
+            name = f"{_name(schema)}.{_name(function)}"
+            table = "table " if kind == "table_macro" else ""
             arguments = ", ".join(_name(parameter) for parameter in parameters)
-            conn.execute(f"create macro {_name(schema)}.{_name(function)}({arguments}) as {body}")
+            conn.execute(f"create macro {name}({arguments}) as {table}{definition}")
+            _comment(conn, f"macro {table}{name}", told.get(f"{schema}.{function}"))
     finally:
         conn.execute(f"use {_name(before)}")
 
@@ -226,7 +236,7 @@ def _write_marts(conn: duckdb.DuckDBPyConnection, folder: Path) -> tuple[Mart, .
     marts: list[Mart] = []
     # On, so that rows keep the order they were sorted in, and with it the bytes.
     conn.execute("set preserve_insertion_order = true")
-    for schema, table, _ in _tables(conn):
+    for schema, table in _tables(conn):
         path = folder / f"{schema}.{table}.parquet"
         copied = conn.execute(
             f"copy (select * from {_name(schema)}.{_name(table)} order by all) "

@@ -16,6 +16,7 @@ from invoicing import durable
 from invoicing.canonical import sha256
 from invoicing.exports.discrepancies import discrepancies_csv
 from invoicing.exports.exported import ExportedFile
+from invoicing.exports.focus import focus
 from invoicing.exports.invoice import invoice_csv, invoice_json
 from invoicing.exports.ledger_journal import ledger_journal_csv
 from invoicing.exports.note import note_csv, note_json, note_statements
@@ -44,8 +45,9 @@ def render(ledger: Ledger, document: Document, exports_root: Path) -> Rendered:
 
     The invoice of the period that is in force is the folder itself; one in another currency gets a
     sub-folder named after it. Notes of the run, and an invoice that was cancelled, are files with
-    their number in the name. One manifest speaks for all. A folder with these very bytes is left
-    untouched; any other is replaced by a rename. Run again, the bytes are the same.
+    their number in the name. The FOCUS files and the manifest speak for all. A folder with these
+    very bytes is left untouched; any other is replaced by a rename. Run again, the bytes are the
+    same.
     Raises LedgerError when a roster is not the one its document was issued with.
     """
     distributor_id, period = document.distributor_id, document.period
@@ -150,6 +152,7 @@ def _files(ledger: Ledger, documents: list[Document]) -> list[ExportedFile]:
             files += _note(ledger, one)
         elif one.number in cancelled:
             files += _named(f"cancelled_invoice_{one.number}", _invoice(ledger, one))
+    files += focus([document.content for document in documents])
     return [*files, _manifest(documents, cancelled, files)]
 
 

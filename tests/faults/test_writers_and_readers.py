@@ -178,7 +178,7 @@ def _publish_version(settings: Settings, version: int) -> None:
                 [version],
             )
         warehouse.stamp(conn, warehouse.inputs(conn, settings))
-    assert publish.publish(settings, f"run{version:05d}").is_new
+    assert publish.publish(settings, f"run{version:05d}", {}).is_new
 
 
 @pytest.mark.long

@@ -103,9 +103,10 @@ def export(settings: Settings, *periods: str) -> None:
 
 def publish(settings: Settings, run: str) -> None:
     """The publication of marts that are built; new ones even when they are published."""
+    from dagster_project.lib.dbt import descriptions
     from dagster_project.lib.publish import publish as replace
 
-    replace(settings, run, again=True)
+    replace(settings, run, descriptions(settings), again=True)
 
 
 WORK = {

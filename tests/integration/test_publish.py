@@ -58,8 +58,6 @@ def _build(settings: Settings, units: int, *, rows: int = 3, backwards: bool = F
             [units, rows],
         )
         conn.execute("create or replace view quality.all_good as select true as is_good")
-        conn.execute("comment on table activity.usage_by_customer is 'Units; it''s a count.'")
-        conn.execute("comment on column activity.usage_by_customer.units is 'How many.'")
         conn.execute(
             "create or replace macro activity.more_than(least) as table "
             "select * from activity.usage_by_customer where units > least"
@@ -89,7 +87,13 @@ def _everything(folder: Path) -> dict[str, bytes]:
 
 def test_readers_get_marts_with_comments_and_functions(settings: Settings) -> None:
     _build(settings, 7)
-    done = publish.publish(settings, "run1")
+    told = {
+        "activity.usage_by_customer": "Units; it's a count.",
+        "activity.usage_by_customer.units": "How many.",
+        "activity.more_than": "more_than(least): who has more.",
+        "intermediate.not_for_readers": "Not published.",
+    }
+    done = publish.publish(settings, "run1", told)
     assert done.is_new
     assert [(mart.schema, mart.table, mart.rows) for mart in done.marts] == [
         ("activity", "usage_by_customer", 3),
@@ -102,6 +106,9 @@ def test_readers_get_marts_with_comments_and_functions(settings: Settings) -> No
     assert _ask(settings, "select comment from duckdb_columns() where comment is not null") == [
         ("How many.",)
     ]
+    assert _ask(settings, "select comment from duckdb_functions() where comment is not null") == [
+        ("more_than(least): who has more.",)
+    ]
     assert _ask(settings, "select distinct schema_name from duckdb_tables() order by 1") == [
         ("activity",),
         ("quality",),
@@ -111,7 +118,7 @@ def test_readers_get_marts_with_comments_and_functions(settings: Settings) -> No
 
 def test_an_old_reader_keeps_working_and_a_new_one_sees_the_new(settings: Settings) -> None:
     _build(settings, 1)
-    publish.publish(settings, "run1")
+    publish.publish(settings, "run1", {})
     path = str(settings.published / publish.CURRENT)
     with subprocess.Popen(
         [sys.executable, "-c", _READ, path, _TOTAL],
@@ -122,7 +129,7 @@ def test_an_old_reader_keeps_working_and_a_new_one_sees_the_new(settings: Settin
         assert reader.stdout is not None
         assert reader.stdout.readline() == "[[3]]\n"
         _build(settings, 10)
-        publish.publish(settings, "run2")
+        publish.publish(settings, "run2", {})
         answer, _ = reader.communicate("\n")
         assert answer == "[[3]]\n"
     assert _ask(settings, _TOTAL) == [(30,)]
@@ -132,14 +139,14 @@ def test_an_old_reader_keeps_working_and_a_new_one_sees_the_new(settings: Settin
 
 def test_a_failed_publication_leaves_the_last(settings: Settings) -> None:
     _build(settings, 1)
-    publish.publish(settings, "run1")
+    publish.publish(settings, "run1", {})
     before = _everything(settings.published)
 
     # Built from other files than are in force now.
     with warehouse.connect(settings) as conn:
         conn.execute("update raw.version_set set sha256 = 'newer'")
     with pytest.raises(PublishError, match="the last publication stays"):
-        publish.publish(settings, "run2")
+        publish.publish(settings, "run2", {})
     assert _everything(settings.published) == before
 
     # Broken halfway: a view over a table that went.
@@ -149,7 +156,7 @@ def test_a_failed_publication_leaves_the_last(settings: Settings) -> None:
         conn.execute("create view quality.broken as select x from quality.gone")
         conn.execute("drop table quality.gone")
     with pytest.raises(duckdb.Error):
-        publish.publish(settings, "run3")
+        publish.publish(settings, "run3", {})
     assert _ask(settings, _TOTAL) == [(3,)]
     after = _everything(settings.published)
     assert {name: after[name] for name in before} == before
@@ -157,32 +164,32 @@ def test_a_failed_publication_leaves_the_last(settings: Settings) -> None:
     # And what that left behind does not stand in the way.
     with warehouse.connect(settings) as conn:
         conn.execute("drop view quality.broken")
-    publish.publish(settings, "run3")
+    publish.publish(settings, "run3", {})
     assert _ask(settings, _TOTAL) == [(6,)]
 
 
 def test_the_same_is_not_published_twice(settings: Settings) -> None:
     _build(settings, 1)
-    publish.publish(settings, "run1")
+    publish.publish(settings, "run1", {})
     before = _everything(settings.published)
-    assert not publish.publish(settings, "run2").is_new
+    assert not publish.publish(settings, "run2", {}).is_new
     assert _everything(settings.published) == before
-    assert publish.publish(settings, "run3", again=True).is_new
+    assert publish.publish(settings, "run3", {}, again=True).is_new
     assert _everything(settings.published).keys() != before.keys()
 
 
 def test_a_new_note_of_a_dispute_is_not_what_was_published(settings: Settings) -> None:
     """So that the next load builds and publishes again, and a load after that does not."""
     _build(settings, 1)
-    publish.publish(settings, "run1")
+    publish.publish(settings, "run1", {})
     with warehouse.connect(settings) as conn:
         conn.execute("insert into ledger.disputes values (1, 'two devices are gone')")
     with pytest.raises(PublishError, match="muster load"):
-        publish.publish(settings, "run2")
+        publish.publish(settings, "run2", {})
     with warehouse.connect(settings) as conn:
         warehouse.stamp(conn, warehouse.inputs(conn, settings))
-    assert publish.publish(settings, "run3").is_new
-    assert not publish.publish(settings, "run4").is_new
+    assert publish.publish(settings, "run3", {}).is_new
+    assert not publish.publish(settings, "run4", {}).is_new
 
 
 def test_models_that_are_built_are_not_yet_published(settings: Settings) -> None:
@@ -190,12 +197,12 @@ def test_models_that_are_built_are_not_yet_published(settings: Settings) -> None
     assert not publish.is_current(settings)
     _build(settings, 1)
     assert not publish.is_current(settings)
-    publish.publish(settings, "run1")
+    publish.publish(settings, "run1", {})
     assert publish.is_current(settings)
     _build(settings, 2)
     assert warehouse.is_current(settings)
     assert not publish.is_current(settings)
-    publish.publish(settings, "run2")
+    publish.publish(settings, "run2", {})
     (settings.published / publish.CURRENT).unlink()
     assert not publish.is_current(settings)
 
@@ -203,14 +210,14 @@ def test_models_that_are_built_are_not_yet_published(settings: Settings) -> None
 def test_what_a_killed_run_left_is_removed_by_the_next(settings: Settings) -> None:
     """Names of that run, which no other would overwrite."""
     _build(settings, 1)
-    publish.publish(settings, "run1")
+    publish.publish(settings, "run1", {})
     published = settings.published
     for name in (".warehouse-gone.duckdb.tmp", ".warehouse-gone.duckdb.tmp.wal"):
         (published / name).write_bytes(b"half of one")
     (published / "marts-gone").mkdir()
     (published / "marts-gone/activity.usage_by_customer.parquet").write_bytes(b"half of one")
     _build(settings, 2)
-    publish.publish(settings, "run2")
+    publish.publish(settings, "run2", {})
     assert [path.name for path in published.iterdir() if "gone" in path.name] == []
     assert _ask(settings, _TOTAL) == [(6,)]
 
@@ -218,7 +225,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(settings: Settings) -> No
 def test_the_last_versions_are_kept(settings: Settings) -> None:
     for number in range(1, 6):
         _build(settings, number)
-        publish.publish(settings, f"run{number}")
+        publish.publish(settings, f"run{number}", {})
     kept = ["run3", "run4", "run5"]
     published = settings.published
     assert sorted(p.name for p in published.glob("warehouse-*")) == [
@@ -233,7 +240,7 @@ def test_equal_marts_have_equal_bytes(settings: Settings, tmp_path: Path) -> Non
     other = _settings(tmp_path, "other")
     _build(settings, 1, rows=300_000)
     _build(other, 1, rows=300_000, backwards=True)
-    first, second = publish.publish(settings, "run1"), publish.publish(other, "run2")
+    first, second = publish.publish(settings, "run1", {}), publish.publish(other, "run2", {})
     assert first.marts == second.marts
     assert (settings.published / "marts" / publish.MANIFEST).read_bytes() == (
         other.published / "marts" / publish.MANIFEST
@@ -249,7 +256,7 @@ def test_any_change_of_what_is_published_is_named(settings: Settings) -> None:
     assert _broken(settings) is None
     for number in (1, 2):
         _build(settings, number)
-        publish.publish(settings, f"run{number}")
+        publish.publish(settings, f"run{number}", {})
     published = settings.published
     (check,) = run(verify.checks_of(settings))
     # Two marts, activity.usage_by_customer and quality.all_good, of each of two runs.
@@ -292,7 +299,7 @@ def test_any_change_of_what_is_published_is_named(settings: Settings) -> None:
 def test_an_older_publication_is_verified_as_far_as_it_can_be(settings: Settings) -> None:
     """It recorded no hash of its database, and its manifest none of itself."""
     _build(settings, 1)
-    publish.publish(settings, "run1")
+    publish.publish(settings, "run1", {})
     folder = settings.published / "marts-run1"
     (folder / publish.DATABASE).unlink()
     manifest = json.loads((folder / publish.MANIFEST).read_bytes())

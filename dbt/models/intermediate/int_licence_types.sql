@@ -46,6 +46,8 @@ select
     ranked.licence_type,
     ranked.owner,
     ranked.quantity as licensed_quantity,
+    ranked.starts_on as licence_starts_on,
+    ranked.ends_on as licence_ends_on,
     case
         when ranked.licence_type <> 'monthly'
         then ranked.licence_type

@@ -7,9 +7,15 @@ select
     line_number,
     corrects_line,
     partner_id,
+    partner_name,
     product_code,
+    product_name,
+    category,
+    billing_unit,
+    sku,
     quantity,
     unit_price,
     bands,
+    causes,
     amount
 from {{ source("ledger", "lines") }}

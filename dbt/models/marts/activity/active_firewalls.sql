@@ -3,7 +3,6 @@
         materialized="table_function",
         parameters=["as_of", "window_days"],
         contract={"enforced": false},
-        persist_docs={"relation": false, "columns": false},
     )
 }}
 

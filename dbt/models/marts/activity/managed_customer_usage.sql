@@ -40,6 +40,8 @@ select
     coalesce(licence_types.licence_type, 'none') as licence_type,
     licence_types.owner,
     licence_types.licensed_quantity,
+    licence_types.licence_starts_on,
+    licence_types.licence_ends_on,
     coalesce(active.active_units, 0) as active_units,
     coalesce(active.billed_units, 0) as billed_units
 from licensed_or_active

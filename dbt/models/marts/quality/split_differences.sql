@@ -3,7 +3,6 @@
         materialized="table_function",
         parameters=["counts_table"],
         contract={"enforced": false},
-        persist_docs={"relation": false, "columns": false},
     )
 }}
 

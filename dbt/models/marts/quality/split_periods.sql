@@ -3,7 +3,6 @@
         materialized="table_function",
         parameters=["this_period", "that_period", "of_distributor", "of_partner"],
         contract={"enforced": false},
-        persist_docs={"relation": false, "columns": false},
     )
 }}
 

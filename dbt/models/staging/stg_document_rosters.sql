@@ -1,0 +1,19 @@
+select
+    distributor_id,
+    sequence,
+    partner_id,
+    product_code,
+    customer_id,
+    unit_kind,
+    unit_id,
+    is_counted,
+    reason,
+    last_device_id,
+    device_count,
+    last_active_on,
+    active_on,
+    source_feed,
+    source_snapshot_date,
+    source_name,
+    source_row
+from {{ source("ledger", "document_rosters") }}
