@@ -17,6 +17,7 @@ from invoicing.canonical import sha256
 from invoicing.exports.discrepancies import discrepancies_csv
 from invoicing.exports.exported import ExportedFile
 from invoicing.exports.invoice import invoice_csv, invoice_json
+from invoicing.exports.managed_customer_usage import managed_customer_usage
 from invoicing.exports.note import note_csv, note_json, note_statements
 from invoicing.exports.statement import statements
 from invoicing.exports.usage import usage_csv
@@ -106,7 +107,9 @@ def _files(ledger: Ledger, documents: list[Document]) -> list[ExportedFile]:
     files: list[ExportedFile] = []
     for position, invoice in enumerate(in_force):
         place = f"{invoice.currency}/" if position else ""
-        files += (replace(file, path=place + file.path) for file in _invoice(ledger, invoice))
+        # Pages of what is in force only: nobody is handed those of an invoice that was cancelled.
+        own = (*_invoice(ledger, invoice), *managed_customer_usage(ledger, invoice))
+        files += (replace(file, path=place + file.path) for file in own)
     for one in documents:
         if one.is_note:
             files += _note(ledger, one)

@@ -177,7 +177,8 @@ def by_partner(whole: Usage) -> Iterator[Usage]:
 
 
 def _before(ledger: Ledger, document: Document) -> Document | None:
-    """The invoice of the month before that was in force when this one was issued."""
+    """What was last said of the month before when this one was issued: its invoice, or a note with
+    the roster as known by then (R25)."""
     starts_on = date.fromisoformat(document.content["dates"]["period_starts_on"])
     period = f"{starts_on - timedelta(days=1):%Y-%m}"
     if period == document.period:  # the cut-off is early in the month
@@ -187,10 +188,7 @@ def _before(ledger: Ledger, document: Document) -> Document | None:
         if one.sequence >= document.sequence:
             break
         if (one.billed_period, one.currency) == (period, document.currency):
-            if one.cancels:
-                found = None
-            elif not one.is_note:
-                found = one
+            found = None if one.cancels else one
     return found
 
 

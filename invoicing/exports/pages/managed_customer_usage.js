@@ -102,7 +102,7 @@
 
   const change = (joined, left) => {
     if (joined === null && left === null) return [quiet("not known")];
-    if (!joined && !left) return [quiet("no change")];
+    if (!joined && !left) return [quiet("none")];
     return [
       joined ? element("span", { class: "joined" }, `+${number.format(joined)}`) : null,
       joined && left ? " " : null,
