@@ -46,22 +46,37 @@ class Summary:
     left: int | None
 
 
-def summaries(roster: Path, before: Path | None) -> dict[Key, Summary]:
-    """By customer and product of a roster file, compared with the roster of the period before."""
+@dataclass(frozen=True)
+class Summaries:
+    """Of a whole roster; `has_before` when there was another to compare it with."""
+
+    found: Mapping[Key, Summary]
+    has_before: bool
+
+    def of(self, customer_id: str, product_code: str) -> Summary:
+        """Also where nobody is in the roster."""
+        changes = 0 if self.has_before else None
+        nobody = Summary((), {}, (), (), changes, changes)
+        return self.found.get((customer_id, product_code), nobody)
+
+
+def of_files(roster: Path, before: Path | None) -> Summaries:
+    """A roster file, compared with the roster of the period before, if there is one."""
     with duckdb.connect() as conn:
         _load(conn, "roster", roster)
-        _load(conn, "roster_before", before or roster, nothing=before is None)
+        if before is not None:
+            _load(conn, "roster_before", before)
         return of_tables(conn, has_before=before is not None)
 
 
-def of_tables(conn: duckdb.DuckDBPyConnection, *, has_before: bool) -> dict[Key, Summary]:
+def of_tables(conn: duckdb.DuckDBPyConnection, *, has_before: bool) -> Summaries:
     """The same of tables `roster` and `roster_before`, which have the columns of a roster file."""
     seen = _seen(conn)
     daily = _daily(conn)
     joined = _changes(conn, _JOINED) if has_before else {}
     left = _changes(conn, _LEFT) if has_before else {}
     nobody: tuple[int, tuple[str, ...]] = (0, ())
-    return {
+    found = {
         key: Summary(
             seen=tuple(seen.get(key, ())),
             daily=daily.get(key, {}),
@@ -70,19 +85,18 @@ def of_tables(conn: duckdb.DuckDBPyConnection, *, has_before: bool) -> dict[Key,
             joined=joined.get(key, nobody)[0] if has_before else None,
             left=left.get(key, nobody)[0] if has_before else None,
         )
-        for key in sorted(seen.keys() | joined.keys() | left.keys())
+        for key in seen.keys() | joined.keys() | left.keys()
     }
+    return Summaries(found, has_before)
 
 
-def _load(
-    conn: duckdb.DuckDBPyConnection, table: str, path: Path, *, nothing: bool = False
-) -> None:
+def _load(conn: duckdb.DuckDBPyConnection, table: str, path: Path) -> None:
     source = str(path).replace("'", "''")
     conn.execute(
         f"""
         create temporary table {table} as
         select customer_id, product_code, unit_id, is_counted, reason, last_active_on, active_on
-        from read_parquet('{source}') {"limit 0" if nothing else ""}
+        from read_parquet('{source}')
         """
     )
 

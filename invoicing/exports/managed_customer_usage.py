@@ -9,20 +9,21 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from invoicing.canonical import JsonObject
+from invoicing.content import PARTNER
 from invoicing.exports.exported import Cell, ExportedFile, csv_bytes
 from invoicing.ledger import Document, Ledger
-from invoicing.roster_summary import LISTED, Key, Seen, Summary, summaries
+from invoicing.roster_summary import LISTED, Key, Seen, Summaries, Summary, of_files
 
 NAME = "managed_customer_usage"
 HEADER = (
@@ -47,9 +48,23 @@ HEADER = (
 )
 # A page stays a file that can be mailed: about 25 bytes for each unit it lists.
 _UNITS_OF_PAGE = 8_000
-# Reasons that say how a unit is licensed; the others say it of a monthly licence or of no unit.
-_LICENCE_TYPES = {"term": "term", "trial": "trial", "unlicensed": "none"}
-_LICENCE_OF_NOBODY = ("ha_member", "not_sfos", "unknown_product")
+_PRODUCT = ("product_code", "product_name", "billing_unit", "listing_order")
+_CUSTOMER = ("customer_id", "customer_name")
+_LAST = 1_000_000
+_FORMAT_1 = (
+    "This invoice was issued before names, owners and bought quantities of term and trial "
+    "customers were kept in it: they are shown by their ids, where they were active."
+)
+# What a reason says of the licence; every other reason blocks a monthly one (R15, R16).
+_LICENCE_TYPES = {
+    "term": "term",
+    "trial": "trial",
+    "unlicensed": "none",
+    "unknown_product": "none",
+    "ha_member": "none",
+    "not_sfos": "none",
+}
+# Another distributor's customer in this period (R14): nobody else's is on a page.
 _ELSEWHERE = "other_partner_of_record"
 
 
@@ -71,10 +86,10 @@ class ProductUse:
     licensed_quantity: int | None
     active_units: int
     billed_units: int
-    joined: int | None = None
-    left_since: int | None = None
-    not_billed: Mapping[str, int] = field(default_factory=dict)
-    roster: Summary | None = None
+    joined: int | None
+    left_since: int | None
+    not_billed: Mapping[str, int]
+    roster: Summary
     month_to_date: int | None = None
 
 
@@ -107,6 +122,7 @@ class Usage:
     products: tuple[Product, ...]
     uses: tuple[ProductUse, ...]
     lines: tuple[JsonObject, ...]
+    note: str | None = None
 
 
 def managed_customer_usage(ledger: Ledger, document: Document) -> list[ExportedFile]:
@@ -134,10 +150,10 @@ def of_document(ledger: Ledger, document: Document) -> Usage:
     """An issued invoice or nil document with its roster, beside the roster of the month before."""
     content = document.content
     before = _before(ledger, document)
-    found = summaries(
-        ledger.roster_path(document.distributor_id, document.sequence),
-        ledger.roster_path(before.distributor_id, before.sequence) if before else None,
+    rosters = of_files(
+        ledger.intact_roster(document), ledger.intact_roster(before) if before else None
     )
+    managed = _managed(content)
     groups = (*content["lines"], *content["unused"])
     return Usage(
         state="final",
@@ -151,9 +167,10 @@ def of_document(ledger: Ledger, document: Document) -> Usage:
         owner_id=document.distributor_id,
         owner_name=content["distributor"]["distributor_name"],
         rest="in roster.parquet beside this page",
-        products=_products(groups, content["not_billed"]),
-        uses=tuple(_uses(groups, content["not_billed"], found)),
+        products=_products(managed),
+        uses=tuple(uses_of(managed, groups, content["not_billed"], rosters)),
         lines=tuple(content["lines"]),
+        note=None if "managed_customers" in content else _FORMAT_1,
     )
 
 
@@ -192,94 +209,119 @@ def _before(ledger: Ledger, document: Document) -> Document | None:
     return found
 
 
-def _products(
-    groups: Sequence[JsonObject], not_billed: Sequence[JsonObject]
-) -> tuple[Product, ...]:
-    """Those of the document in their listing order; what it does not list comes last."""
+def _products(managed: Sequence[JsonObject]) -> tuple[Product, ...]:
+    """Those that are used or licensed, in their listing order; one nobody registered comes last."""
     found = {
-        group["product_code"]: Product(
-            group["product_code"],
-            group["product_name"] or group["product_code"],
-            group["billing_unit"] or "",
-            group["listing_order"] if group["listing_order"] is not None else 1_000_000,
+        row["product_code"]: Product(
+            row["product_code"],
+            row["product_name"] or row["product_code"],
+            row["billing_unit"] or "",
+            _LAST if row["listing_order"] is None else row["listing_order"],
         )
-        for group in groups
+        for row in managed
     }
-    for row in not_billed:
-        code = row["product_code"]
-        found.setdefault(code, Product(code, code, "", 1_000_000))
     return tuple(sorted(found.values(), key=lambda one: (one.listing_order, one.product_code)))
 
 
-def _uses(
-    groups: Sequence[JsonObject], not_billed: Sequence[JsonObject], found: Mapping[Key, Summary]
+def uses_of(
+    managed: Sequence[JsonObject],
+    groups: Sequence[JsonObject],
+    not_billed: Sequence[JsonObject],
+    rosters: Summaries,
 ) -> Iterator[ProductUse]:
-    """By partner, customer and product listing. Billed and not billed is active (R21)."""
-    reasons: dict[tuple[str, str, str], dict[str, int]] = defaultdict(dict)
+    """By partner, customer and product listing.
+
+    Who joined and left is the invoice's figure where it has one, and the rosters' where it bills
+    nothing; the lists behind it are always the rosters'.
+    """
+    order = {one.product_code: at for at, one in enumerate(_products(managed))}
+    reasons: dict[Key, dict[str, int]] = defaultdict(dict)
     for row in not_billed:
-        if row["reason"] != _ELSEWHERE and row["partner_id"] and row["customer_id"]:
-            key = (row["partner_id"], row["customer_id"], row["product_code"])
-            reasons[key][row["reason"]] = row["units"]
-    names = {
-        customer["customer_id"]: customer["customer_name"]
+        if row["reason"] != _ELSEWHERE:
+            reasons[row["customer_id"], row["product_code"]][row["reason"]] = row["units"]
+    changes = {
+        (customer["customer_id"], group["product_code"]): (
+            customer["joined"],
+            customer["left_since"],
+        )
+        for group in groups
+        for customer in group["customers"]
+    }
+    for row in sorted(
+        managed,
+        key=lambda row: (row["partner_id"], row["customer_id"], order[row["product_code"]]),
+    ):
+        key = (row["customer_id"], row["product_code"])
+        roster = rosters.of(*key)
+        joined, left_since = changes.get(key, (roster.joined, roster.left))
+        yield ProductUse(
+            partner_id=row["partner_id"],
+            partner_name=row["partner_name"] or row["partner_id"],
+            customer_id=row["customer_id"],
+            customer_name=row["customer_name"] or row["customer_id"],
+            product_code=row["product_code"],
+            licence_type=row["licence_type"],
+            owner=row["owner"],
+            licensed_quantity=row["licensed_quantity"],
+            active_units=row["active_units"],
+            billed_units=row["billed_units"],
+            joined=joined,
+            left_since=left_since,
+            not_billed=reasons.get(key, {}),
+            roster=roster,
+        )
+
+
+def _managed(content: JsonObject) -> list[JsonObject]:
+    """The managed customers of a document; of format 1, what it has of them.
+
+    Those documents hold monthly customers only, and the ids of what was active and not billed:
+    names, owners and bought quantities of term and trial customers are not in them.
+    """
+    if "managed_customers" in content:
+        managed: list[JsonObject] = content["managed_customers"]
+        return managed
+    groups = (*content["lines"], *content["unused"])
+    rows = {
+        (customer["customer_id"], group["product_code"]): {
+            **{name: group[name] for name in (*PARTNER, *_PRODUCT)},
+            **{name: customer[name] for name in (*_CUSTOMER, "licence_type", "owner")},
+            "licensed_quantity": None,
+            "active_units": customer["quantity"],
+            "billed_units": customer["quantity"],
+        }
         for group in groups
         for customer in group["customers"]
     }
     partners = {group["partner_id"]: group["partner_name"] for group in groups}
-    order = {one.product_code: at for at, one in enumerate(_products(groups, not_billed))}
-    uses = []
-    for group in groups:
-        for customer in group["customers"]:
-            key = (group["partner_id"], customer["customer_id"], group["product_code"])
-            why_not = reasons.pop(key, {})
-            uses.append(
-                ProductUse(
-                    partner_id=key[0],
-                    partner_name=group["partner_name"] or key[0],
-                    customer_id=key[1],
-                    customer_name=customer["customer_name"] or key[1],
-                    product_code=key[2],
-                    licence_type=customer["licence_type"],
-                    owner=customer["owner"],
-                    licensed_quantity=None,
-                    active_units=customer["quantity"] + sum(why_not.values()),
-                    billed_units=customer["quantity"],
-                    joined=customer["joined"],
-                    left_since=customer["left_since"],
-                    not_billed=why_not,
-                    roster=found.get(key[1:]),
-                )
-            )
-    for key, why_not in reasons.items():
-        roster = found.get(key[1:])
-        uses.append(
-            ProductUse(
-                partner_id=key[0],
-                partner_name=partners.get(key[0], key[0]),
-                customer_id=key[1],
-                customer_name=names.get(key[1], key[1]),
-                product_code=key[2],
-                licence_type=_licence_type(why_not),
-                owner=None,
-                licensed_quantity=None,
-                active_units=sum(why_not.values()),
-                billed_units=0,
-                joined=roster.joined if roster else None,
-                left_since=roster.left if roster else None,
-                not_billed=why_not,
-                roster=roster,
-            )
+    products = {group["product_code"]: {name: group[name] for name in _PRODUCT} for group in groups}
+    names = {row["customer_id"]: row["customer_name"] for row in rows.values()}
+    for row in content["not_billed"]:
+        if row["reason"] == _ELSEWHERE:
+            continue
+        customer_id, product_code, partner_id = (
+            row[name] for name in ("customer_id", "product_code", "partner_id")
         )
-    yield from sorted(
-        uses, key=lambda use: (use.partner_id, use.customer_id, order[use.product_code])
-    )
-
-
-def _licence_type(reasons: Iterable[str]) -> str:
-    for reason in reasons:
-        if reason in _LICENCE_TYPES:
-            return _LICENCE_TYPES[reason]
-    return "none" if all(reason in _LICENCE_OF_NOBODY for reason in reasons) else "monthly"
+        known = rows.setdefault(
+            (customer_id, product_code),
+            {
+                "partner_id": partner_id,
+                "partner_name": partners.get(partner_id),
+                **products.get(product_code, dict.fromkeys(_PRODUCT)),
+                "product_code": product_code,
+                "customer_id": customer_id,
+                "customer_name": names.get(customer_id),
+                "licence_type": "none",
+                "owner": None,
+                "licensed_quantity": None,
+                "active_units": 0,
+                "billed_units": 0,
+            },
+        )
+        known["active_units"] += row["units"]
+        if known["licence_type"] == "none":
+            known["licence_type"] = _LICENCE_TYPES.get(row["reason"], "monthly")
+    return list(rows.values())
 
 
 def table(usage: Usage) -> bytes:
@@ -357,7 +399,7 @@ def _read(name: str) -> str:
 
 
 @cache
-def _template() -> Any:
+def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
@@ -443,8 +485,7 @@ def _data(usage: Usage) -> JsonObject:
 
 
 def _reasons(use: ProductUse) -> set[str]:
-    seen = use.roster.seen if use.roster else ()
-    return {*use.not_billed, *(one.reason for one in seen if one.reason)}
+    return {*use.not_billed, *(one.reason for one in use.roster.seen if one.reason)}
 
 
 def _listed(uses: Sequence[ProductUse]) -> int:
@@ -452,7 +493,6 @@ def _listed(uses: Sequence[ProductUse]) -> int:
     sizes = [
         len(listed)
         for use in uses
-        if use.roster
         for listed in (use.roster.seen, use.roster.joiners, use.roster.leavers)
     ]
     low, high = 0, LISTED
@@ -466,10 +506,10 @@ def _listed(uses: Sequence[ProductUse]) -> int:
 
 
 def _roster(
-    roster: Summary | None, starts_on: date, dates: int, most: int, reasons: list[str]
+    roster: Summary, starts_on: date, dates: int, most: int, reasons: list[str]
 ) -> list[Any]:
     """Units per date; units with their last date as its place in the window; who came and went."""
-    if roster is None:
+    if not (roster.daily or roster.leavers):
         return []
     daily = [roster.daily.get(starts_on + timedelta(days=at), 0) for at in range(dates)]
     seen = [x for one in roster.seen[:most] for x in _unit(one, starts_on, reasons)]
