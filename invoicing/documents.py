@@ -136,6 +136,7 @@ def _content(
         "lines": lines,
         "unused": unused,
         "not_billed": _not_billed(conn, invoice),
+        "managed_customers": managed_customers(conn, invoice),
         "discrepancies": [_discrepancy(row, redact, invoice.minor_units) for row in discrepancies],
         "totals": totals_of(invoice.total_amount, invoice.minor_units, lines, unused),
         "tax": tax_of(invoice.total_amount, invoice.tax if lines else None, invoice.minor_units),
@@ -224,6 +225,23 @@ def _not_billed(conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice) -> list[
         order by partner_id nulls last, customer_id nulls last, product_code, reason
         """,
         [invoice.period, invoice.distributor_id],
+    )
+
+
+def managed_customers(conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice) -> list[JsonObject]:
+    """Every managed customer, product by product, whatever its licence (R11)."""
+    return rows(
+        conn,
+        """
+        select
+            partner_id, partner_name, customer_id, customer_name, product_code, product_name,
+            billing_unit, listing_order, licence_type, owner, licensed_quantity, active_units,
+            billed_units
+        from billing.draft_managed_customers
+        where period = ? and distributor_id = ? and currency = ?
+        order by partner_id, customer_id, listing_order nulls last, product_code
+        """,
+        [invoice.period, invoice.distributor_id, invoice.currency],
     )
 
 
