@@ -19,9 +19,11 @@ from invoicing.canonical import JsonObject, canonical_json, money_text, price_te
 from invoicing.draft import DraftInvoice, Row, Tax
 from invoicing.ledger import FOLLOWS, Head
 
-# Documents of format 1 carry no tax; they are verified, rendered and made again as they were.
+# Documents of format 1 carry no tax and of the customers only those that are billed; they are
+# verified, rendered and made again as they were.
 FORMAT = "musterhouse-document/2"
 WITHOUT_TAX = "musterhouse-document/1"
+_SINCE_2 = ("tax", "managed_customers")
 _PACKAGES = ("musterhouse", "duckdb", "dbt-core", "dbt-duckdb")
 RATE_DECIMALS = 2
 PRODUCT = ("product_code", "product_name", "category", "billing_unit", "sku", "listing_order")
@@ -104,7 +106,7 @@ def in_format(content: JsonObject, name: str) -> JsonObject:
         return content
     if name != WITHOUT_TAX:
         raise ValueError(f"{name} is no format of documents this version knows")
-    return {**{key: value for key, value in content.items() if key != "tax"}, "format": name}
+    return {**{key: value for key, value in content.items() if key not in _SINCE_2}, "format": name}
 
 
 def _totals_by(

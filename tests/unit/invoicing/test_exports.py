@@ -319,7 +319,12 @@ def test_a_wrong_roster_is_not_published(
 def test_a_path_never_leaves_its_folder(
     ledger: Ledger, january: Warehouse, close: Close, exports: Path
 ) -> None:
-    for name in ("draft_invoice_lines", "draft_invoice_customers", "draft_roster"):
+    for name in (
+        "draft_invoice_lines",
+        "draft_invoice_customers",
+        "draft_managed_customers",
+        "draft_roster",
+    ):
         january.conn.execute(
             f"update billing.{name} set partner_id = '../../../x' where partner_id = 'P0009'"
         )
@@ -376,10 +381,10 @@ def test_a_name_that_is_a_formula_is_neutralised_in_every_csv(
     ledger: Ledger, january: Warehouse, close: Close, exports: Path
 ) -> None:
     january.conn.execute("update billing.draft_invoice_lines set partner_name = '=cmd|calc'")
-    january.conn.execute(
-        "update billing.draft_invoice_customers "
-        "set partner_name = '=cmd|calc', customer_name = '@x'"
-    )
+    for mart in ("draft_invoice_customers", "draft_managed_customers"):
+        january.conn.execute(
+            f"update billing.{mart} set partner_name = '=cmd|calc', customer_name = '@x'"
+        )
     january.discrepancy("d1", "alpenland", severity="info", evidence="=evil", found="-1")
     close(january, ledger, "2026-01")
     render_all(ledger, exports)
