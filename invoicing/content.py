@@ -19,10 +19,11 @@ from invoicing.canonical import JsonObject, canonical_json, money_text, price_te
 from invoicing.draft import DraftInvoice, Row, Tax
 from invoicing.ledger import FOLLOWS, Head
 
-# Documents of format 1 are verified, rendered and made again as they were, without what is newer.
+# Documents of format 1 carry no tax and of the customers only those that are billed; they are
+# verified, rendered and made again as they were.
 FORMAT = "musterhouse-document/2"
 WITHOUT_TAX = "musterhouse-document/1"
-_NEW_IN_2 = ("psa_changes", "tax")
+_SINCE_2 = ("managed_customers", "psa_changes", "tax")
 _PACKAGES = ("musterhouse", "duckdb", "dbt-core", "dbt-duckdb")
 RATE_DECIMALS = 2
 PRODUCT = ("product_code", "product_name", "category", "billing_unit", "sku", "listing_order")
@@ -105,8 +106,7 @@ def in_format(content: JsonObject, name: str) -> JsonObject:
         return content
     if name != WITHOUT_TAX:
         raise ValueError(f"{name} is no format of documents this version knows")
-    older = {key: value for key, value in content.items() if key not in _NEW_IN_2}
-    return {**older, "format": name}
+    return {**{key: value for key, value in content.items() if key not in _SINCE_2}, "format": name}
 
 
 def _totals_by(

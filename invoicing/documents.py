@@ -136,6 +136,7 @@ def _content(
         "lines": lines,
         "unused": unused,
         "not_billed": _not_billed(conn, invoice),
+        "managed_customers": managed_customers(conn, invoice),
         "psa_changes": _psa_changes(conn, invoice),
         "discrepancies": [_discrepancy(row, redact, invoice.minor_units) for row in discrepancies],
         "totals": totals_of(invoice.total_amount, invoice.minor_units, lines, unused),
@@ -253,6 +254,23 @@ def _psa_changes(conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice) -> list
         }
         for row in found
     ]
+
+
+def managed_customers(conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice) -> list[JsonObject]:
+    """Every managed customer, product by product, whatever its licence (R11)."""
+    return rows(
+        conn,
+        """
+        select
+            partner_id, partner_name, customer_id, customer_name, product_code, product_name,
+            billing_unit, listing_order, licence_type, owner, licensed_quantity, active_units,
+            billed_units
+        from billing.draft_managed_customers
+        where period = ? and distributor_id = ? and currency = ?
+        order by partner_id, customer_id, listing_order nulls last, product_code
+        """,
+        [invoice.period, invoice.distributor_id, invoice.currency],
+    )
 
 
 def _discrepancies(conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice) -> list[Row]:

@@ -259,6 +259,17 @@ class Ledger:
     def roster_path(self, distributor_id: str, sequence: int) -> Path:
         return self.root / distributor_id / f"{sequence:06d}.roster.parquet"
 
+    def intact_roster(self, document: Document) -> Path:
+        """Its roster file. Raises LedgerError when that is not the one it was issued with."""
+        path = self.roster_path(document.distributor_id, document.sequence)
+        proof = document.content["roster"]
+        if not path.is_file() or durable.file_sha256(path) != proof["sha256"]:
+            raise LedgerError(
+                f"{path} is not the roster {document.name} was issued with. "
+                "Restore the ledger from its backup, then run again."
+            )
+        return path
+
     def staged_roster_path(self, distributor_id: str) -> Path:
         """Where the roster of the next document is written before `append` takes it over."""
         path = self.roster_path(distributor_id, self.head(distributor_id).next_sequence)

@@ -33,6 +33,7 @@ _DRAFT = [
         "draft_invoices",
         "draft_invoice_lines",
         "draft_invoice_customers",
+        "draft_managed_customers",
         "draft_not_billed",
         "draft_psa_changes",
         "draft_roster",

@@ -19,11 +19,12 @@ from invoicing.exports.exported import ExportedFile
 from invoicing.exports.focus import focus
 from invoicing.exports.invoice import invoice_csv, invoice_json
 from invoicing.exports.ledger_journal import ledger_journal_csv
+from invoicing.exports.managed_customer_usage import managed_customer_usage
 from invoicing.exports.note import note_csv, note_json, note_statements
 from invoicing.exports.psa_additions import psa_additions
 from invoicing.exports.statement import statements
 from invoicing.exports.usage import usage_csv
-from invoicing.ledger import Document, Ledger, LedgerError
+from invoicing.ledger import Document, Ledger
 
 FORMAT = "musterhouse-manifest/2"
 MANIFEST = "manifest.json"
@@ -146,7 +147,9 @@ def _files(ledger: Ledger, documents: list[Document]) -> list[ExportedFile]:
     files: list[ExportedFile] = []
     for position, invoice in enumerate(in_force):
         place = f"{invoice.currency}/" if position else ""
-        files += (replace(file, path=place + file.path) for file in _invoice(ledger, invoice))
+        # Pages of what is in force only: nobody is handed those of an invoice that was cancelled.
+        own = (*_invoice(ledger, invoice), *managed_customer_usage(ledger, invoice))
+        files += (replace(file, path=place + file.path) for file in own)
     for one in documents:
         if one.is_note:
             files += _note(ledger, one)
@@ -190,13 +193,8 @@ def _named(name: str, files: Iterable[ExportedFile]) -> list[ExportedFile]:
 
 
 def _roster(ledger: Ledger, document: Document) -> ExportedFile:
-    path = ledger.roster_path(document.distributor_id, document.sequence)
     proof = document.content["roster"]
-    if not path.is_file() or durable.file_sha256(path) != proof["sha256"]:
-        raise LedgerError(
-            f"{path} is not the roster {document.name} was issued with. "
-            "Restore the ledger from its backup, then run again."
-        )
+    path = ledger.intact_roster(document)
     return ExportedFile("roster.parquet", path, proof["rows"], {"counted": proof["counted"]})
 
 

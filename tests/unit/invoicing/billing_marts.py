@@ -82,6 +82,12 @@ create table billing.draft_not_billed (
     period varchar, distributor_id varchar, partner_id varchar, customer_id varchar,
     product_code varchar, reason varchar, units bigint
 );
+create table billing.draft_managed_customers (
+    period varchar, distributor_id varchar, currency varchar, partner_id varchar,
+    partner_name varchar, customer_id varchar, customer_name varchar, product_code varchar,
+    product_name varchar, billing_unit varchar, listing_order bigint, licence_type varchar,
+    owner varchar, licensed_quantity bigint, active_units bigint, billed_units bigint
+);
 create table billing.draft_roster (
     period varchar, distributor_id varchar, currency varchar, line_number bigint,
     partner_id varchar, product_code varchar, customer_id varchar, unit_kind varchar,
@@ -283,7 +289,42 @@ class Warehouse:
             "joined": 0,
             "left_since": 0,
         }
-        self.put("draft_invoice_customers", **{**row, **values})
+        row |= values
+        self.put("draft_invoice_customers", **row)
+        shared = ("period", "currency", "customer_name", "licence_type", "owner", "partner_name")
+        same = {name: row[name] for name in shared}
+        self.managed(where, product_code, customer_id, quantity, quantity, **same)
+
+    def managed(
+        self,
+        where: tuple[str, str],
+        product_code: str,
+        customer_id: str,
+        *figures: int,
+        **values: Any,
+    ) -> None:
+        """Figures are active and billed units; `customer` says it of what is on the invoice."""
+        distributor_id, partner_id = where
+        product_name, _, billing_unit, _, listing_order = PRODUCTS[product_code]
+        active_units, billed_units = figures
+        row = {
+            "period": "2026-01",
+            "distributor_id": distributor_id,
+            "currency": DISTRIBUTORS[distributor_id][2],
+            "partner_id": partner_id,
+            "partner_name": PARTNERS[partner_id],
+            "customer_id": customer_id,
+            "customer_name": f"Customer {customer_id}",
+            "product_code": product_code,
+            "product_name": product_name,
+            "billing_unit": billing_unit,
+            "listing_order": listing_order,
+            "licence_type": "monthly",
+            "owner": "partner",
+            "active_units": active_units,
+            "billed_units": billed_units,
+        }
+        self.put("draft_managed_customers", **{**row, **values})
 
     def unit(
         self,

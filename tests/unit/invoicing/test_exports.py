@@ -70,8 +70,14 @@ def test_a_folder_holds_these_files(
         "focus_invoice_detail.csv",
         "invoice.csv",
         "invoice.json",
+        "managed_customer_usage.csv",
+        "managed_customer_usage.html",
         "manifest.json",
+        "partners/P0001/managed_customer_usage.csv",
+        "partners/P0001/managed_customer_usage.html",
         "partners/P0001/statement.csv",
+        "partners/P0002/managed_customer_usage.csv",
+        "partners/P0002/managed_customer_usage.html",
         "partners/P0002/statement.csv",
         "roster.parquet",
         "usage.csv",
@@ -292,6 +298,10 @@ def test_a_second_currency_gets_a_sub_folder_and_moves_nothing(
         "USD/discrepancies.csv",
         "USD/invoice.csv",
         "USD/invoice.json",
+        "USD/managed_customer_usage.csv",
+        "USD/managed_customer_usage.html",
+        "USD/partners/P0002/managed_customer_usage.csv",
+        "USD/partners/P0002/managed_customer_usage.html",
         "USD/partners/P0002/statement.csv",
         "USD/roster.parquet",
         "USD/usage.csv",
@@ -312,7 +322,12 @@ def test_a_wrong_roster_is_not_published(
 def test_a_path_never_leaves_its_folder(
     ledger: Ledger, january: Warehouse, close: Close, exports: Path
 ) -> None:
-    for name in ("draft_invoice_lines", "draft_invoice_customers", "draft_roster"):
+    for name in (
+        "draft_invoice_lines",
+        "draft_invoice_customers",
+        "draft_managed_customers",
+        "draft_roster",
+    ):
         january.conn.execute(
             f"update billing.{name} set partner_id = '../../../x' where partner_id = 'P0009'"
         )
@@ -369,10 +384,10 @@ def test_a_name_that_is_a_formula_is_neutralised_in_every_csv(
     ledger: Ledger, january: Warehouse, close: Close, exports: Path
 ) -> None:
     january.conn.execute("update billing.draft_invoice_lines set partner_name = '=cmd|calc'")
-    january.conn.execute(
-        "update billing.draft_invoice_customers "
-        "set partner_name = '=cmd|calc', customer_name = '@x'"
-    )
+    for mart in ("draft_invoice_customers", "draft_managed_customers"):
+        january.conn.execute(
+            f"update billing.{mart} set partner_name = '=cmd|calc', customer_name = '@x'"
+        )
     january.discrepancy("d1", "alpenland", severity="info", evidence="=evil", found="-1")
     close(january, ledger, "2026-01")
     render_all(ledger, exports)

@@ -71,9 +71,10 @@ def as_it_was(cell: str) -> str:
 def test_a_name_does_no_harm_in_any_file_of_a_folder(
     ledger: Ledger, january: Warehouse, close: Close, tmp_path: Path, name: str
 ) -> None:
-    for mart in ("draft_invoice_lines", "draft_invoice_customers"):
+    for mart in ("draft_invoice_lines", "draft_invoice_customers", "draft_managed_customers"):
         january.conn.execute(f"update billing.{mart} set partner_name = ?", [name])
-    january.conn.execute("update billing.draft_invoice_customers set customer_name = ?", [name])
+    for mart in ("draft_invoice_customers", "draft_managed_customers"):
+        january.conn.execute(f"update billing.{mart} set customer_name = ?", [name])
     january.conn.execute("update billing.draft_roster set unit_id = ? || unit_id", [name])
     january.discrepancy("d1", "alpenland", severity="info", evidence=name, found=name)
     close(january, ledger, "2026-01")
