@@ -20,6 +20,7 @@ from invoicing.exports.invoice import invoice_csv, invoice_json
 from invoicing.exports.note import note_csv, note_json, note_statements
 from invoicing.exports.statement import statements
 from invoicing.exports.usage import usage_csv
+from invoicing.exports.workbooks import invoice_xlsx, note_xlsx, statements_xlsx
 from invoicing.ledger import Document, Ledger, LedgerError
 
 FORMAT = "musterhouse-manifest/2"
@@ -120,16 +121,18 @@ def _invoice(ledger: Ledger, document: Document) -> list[ExportedFile]:
     return [
         invoice_json(content),
         invoice_csv(content),
+        invoice_xlsx(content),
         usage_csv(content),
         _roster(ledger, document),
         discrepancies_csv(content),
         *statements(content),
+        *statements_xlsx(content),
     ]
 
 
 def _note(ledger: Ledger, document: Document) -> list[ExportedFile]:
     content = document.content
-    files = [note_json(content), note_csv(content), _roster(ledger, document)]
+    files = [note_json(content), note_csv(content), note_xlsx(content), _roster(ledger, document)]
     return [*_named(f"{document.kind}_{document.number}", files), *note_statements(content)]
 
 

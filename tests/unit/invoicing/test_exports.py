@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,9 +69,12 @@ def test_a_folder_holds_these_files(
         "discrepancies.csv",
         "invoice.csv",
         "invoice.json",
+        "invoice.xlsx",
         "manifest.json",
         "partners/P0001/statement.csv",
+        "partners/P0001/statement.xlsx",
         "partners/P0002/statement.csv",
+        "partners/P0002/statement.xlsx",
         "roster.parquet",
         "usage.csv",
     ]
@@ -289,7 +293,9 @@ def test_a_second_currency_gets_a_sub_folder_and_moves_nothing(
         "USD/discrepancies.csv",
         "USD/invoice.csv",
         "USD/invoice.json",
+        "USD/invoice.xlsx",
         "USD/partners/P0002/statement.csv",
+        "USD/partners/P0002/statement.xlsx",
         "USD/roster.parquet",
         "USD/usage.csv",
     ]
@@ -384,13 +390,16 @@ def test_a_name_that_is_a_formula_is_neutralised_in_every_csv(
 
 
 def everything_in(folder: Path) -> str:
-    """All text of a folder, with Parquet decompressed, and its file names."""
+    """All text of a folder, with Parquet and XLSX unpacked, and its file names."""
     parts = []
     for path in sorted(folder.rglob("*")):
         parts.append(str(path.relative_to(folder)))
         if path.suffix == ".parquet":
             parts.append(str(pl.read_parquet(path).rows()))
             parts.append(path.read_bytes().decode("latin-1"))
+        elif path.suffix == ".xlsx":
+            with zipfile.ZipFile(path) as archive:
+                parts += (archive.read(name).decode("utf-8") for name in archive.namelist())
         elif path.is_file():
             parts.append(path.read_text("utf-8"))
     return "\n".join(parts)
