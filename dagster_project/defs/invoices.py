@@ -209,7 +209,7 @@ def _exports(settings: Settings) -> dg.AssetsDefinition:
         partitions_def=months(settings),
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=GROUP,
-        kinds={"csv", "json", "parquet"},
+        kinds={"csv", "json", "parquet", "pdf", "xlsx"},
         pool=writer.POOL,
         required_resource_keys={writer.RESOURCE},
         description="A folder per distributor, rendered from the ledger without any arithmetic.",
@@ -221,10 +221,12 @@ def _exports(settings: Settings) -> dg.AssetsDefinition:
         ledger = Ledger(settings.ledger)
         with writer.told_in_words():
             ledger.check()
-            rendered = [
-                render(ledger, document, settings.exports)
+            # A folder holds all documents of its period, so one of them is enough to render it.
+            folders = {
+                (document.period, document.distributor_id): document
                 for document in _of_periods(ledger.documents(), context.partition_keys)
-            ]
+            }
+            rendered = [render(ledger, document, settings.exports) for document in folders.values()]
         rows = [
             (str(one.folder), len(one.files), "written" if one.is_changed else "as before")
             for one in rendered

@@ -18,6 +18,7 @@ from invoicing.exports.discrepancies import discrepancies_csv
 from invoicing.exports.exported import ExportedFile
 from invoicing.exports.invoice import invoice_csv, invoice_json
 from invoicing.exports.note import note_csv, note_json, note_statements
+from invoicing.exports.papers import invoice_pdf, note_pdf, statements_pdf
 from invoicing.exports.statement import statements
 from invoicing.exports.usage import usage_csv
 from invoicing.exports.workbooks import invoice_xlsx, note_xlsx, statements_xlsx
@@ -122,17 +123,25 @@ def _invoice(ledger: Ledger, document: Document) -> list[ExportedFile]:
         invoice_json(content),
         invoice_csv(content),
         invoice_xlsx(content),
+        invoice_pdf(content),
         usage_csv(content),
         _roster(ledger, document),
         discrepancies_csv(content),
         *statements(content),
         *statements_xlsx(content),
+        *statements_pdf(content),
     ]
 
 
 def _note(ledger: Ledger, document: Document) -> list[ExportedFile]:
     content = document.content
-    files = [note_json(content), note_csv(content), note_xlsx(content), _roster(ledger, document)]
+    files = [
+        note_json(content),
+        note_csv(content),
+        note_xlsx(content),
+        note_pdf(content),
+        _roster(ledger, document),
+    ]
     return [*_named(f"{document.kind}_{document.number}", files), *note_statements(content)]
 
 

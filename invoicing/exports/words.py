@@ -39,7 +39,7 @@ _HEADINGS = {
 }
 # What a cause of a correction (R25) means to somebody who has only the note.
 _CAUSES = {
-    "late_data": "Told of after it was billed",
+    "late_data": "Reported after the invoice",
     "trial": "Trial",
     "term": "Paid for by a term licence",
     "unlicensed": "Licence",
@@ -50,7 +50,7 @@ _CAUSES = {
     "retired_product": "Product retired",
     "price": "Price list changed",
     "price_band": "Other price band",
-    "reallocation": "Cents shared out anew",
+    "reallocation": "Rounding between customers",
     "cancelled": "Taken back",
 }
 
@@ -82,13 +82,13 @@ def causes(of: Iterable[JsonObject]) -> list[tuple[str, int, Decimal]]:
 
 
 def bands_in_words(bands: Iterable[JsonObject]) -> str:
-    """`1 to 3: 3 x 10.00; from 4: 2 x 8.00`: which units of a line have which price."""
+    """`1 to 3: 3 \u00d7 10.00; from 4: 2 \u00d7 8.00`: which units of a line have which price."""
     return "; ".join(
         (
             f"from {band['min_quantity']}"
             if band["max_quantity"] is None
             else f"{band['min_quantity']} to {band['max_quantity']}"
         )
-        + f": {band['quantity']} x {band['unit_price']}"
+        + f": {band['quantity']} \u00d7 {band['unit_price']}"
         for band in bands
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import pypdf
 import pytest
 from billing_marts import BETA, DISTRIBUTORS, GAMMA, PARTNERS, YAMA, Warehouse, add_period
 
@@ -69,11 +70,14 @@ def test_a_folder_holds_these_files(
         "discrepancies.csv",
         "invoice.csv",
         "invoice.json",
+        "invoice.pdf",
         "invoice.xlsx",
         "manifest.json",
         "partners/P0001/statement.csv",
+        "partners/P0001/statement.pdf",
         "partners/P0001/statement.xlsx",
         "partners/P0002/statement.csv",
+        "partners/P0002/statement.pdf",
         "partners/P0002/statement.xlsx",
         "roster.parquet",
         "usage.csv",
@@ -293,8 +297,10 @@ def test_a_second_currency_gets_a_sub_folder_and_moves_nothing(
         "USD/discrepancies.csv",
         "USD/invoice.csv",
         "USD/invoice.json",
+        "USD/invoice.pdf",
         "USD/invoice.xlsx",
         "USD/partners/P0002/statement.csv",
+        "USD/partners/P0002/statement.pdf",
         "USD/partners/P0002/statement.xlsx",
         "USD/roster.parquet",
         "USD/usage.csv",
@@ -390,7 +396,7 @@ def test_a_name_that_is_a_formula_is_neutralised_in_every_csv(
 
 
 def everything_in(folder: Path) -> str:
-    """All text of a folder, with Parquet and XLSX unpacked, and its file names."""
+    """All text of a folder, with Parquet, XLSX and PDF unpacked, and its file names."""
     parts = []
     for path in sorted(folder.rglob("*")):
         parts.append(str(path.relative_to(folder)))
@@ -400,6 +406,10 @@ def everything_in(folder: Path) -> str:
         elif path.suffix == ".xlsx":
             with zipfile.ZipFile(path) as archive:
                 parts += (archive.read(name).decode("utf-8") for name in archive.namelist())
+        elif path.suffix == ".pdf":
+            parts += (page.extract_text() for page in pypdf.PdfReader(path).pages)
+            # Not compressed: what a reader of the page does not see, titles among them.
+            parts.append(path.read_bytes().decode("latin-1"))
         elif path.is_file():
             parts.append(path.read_text("utf-8"))
     return "\n".join(parts)

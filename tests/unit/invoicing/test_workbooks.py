@@ -158,7 +158,7 @@ def test_a_unit_price_keeps_its_decimals_and_bands_are_told(
     file = invoice_xlsx(contents["invoice alpenland 2026-01"])
     first, second, _ = records(opened(file)["Lines"])
     assert (first["Unit price"], second["Unit price"]) == (0.335, None)
-    assert second["Price bands"] == "1 to 3: 3 x 10.00; from 4: 2 x 8.00"
+    assert second["Price bands"] == "1 to 3: 3 \u00d7 10.00; from 4: 2 \u00d7 8.00"
     assert isinstance(file.body, bytes)
     (price,) = [
         cell
@@ -204,10 +204,10 @@ def test_a_note_tells_billed_known_difference_and_cause(contents: dict[str, Json
         *(1, 3, 1.01, 2),
         *(0.67, -1, -0.34),
     ]
-    assert line["Causes"] == "Told of after it was billed: -1 units, -0.34"
+    assert line["Causes"] == "Reported after the invoice: -1 units, -0.34"
     first, second = records(sheets["Customers"])
     assert first["Causes"] == (
-        "Told of after it was billed: -1 units, -0.34; Cents shared out anew: +0 units, +0.01"
+        "Reported after the invoice: -1 units, -0.34; Rounding between customers: +0 units, +0.01"
     )
     assert (first["Difference amount"], second["Difference amount"]) == (-0.33, -0.01)
 
