@@ -212,7 +212,7 @@ def _exports(settings: Settings) -> dg.AssetsDefinition:
         partitions_def=months(settings),
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=GROUP,
-        kinds={"csv", "json", "parquet"},
+        kinds={"csv", "json", "parquet", "pdf", "xlsx"},
         pool=writer.POOL,
         required_resource_keys={writer.RESOURCE},
         description="A folder per distributor, rendered from the ledger without any arithmetic.",

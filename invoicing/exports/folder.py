@@ -21,9 +21,11 @@ from invoicing.exports.invoice import invoice_csv, invoice_json
 from invoicing.exports.ledger_journal import ledger_journal_csv
 from invoicing.exports.managed_customer_usage import managed_customer_usage
 from invoicing.exports.note import note_csv, note_json, note_statements
+from invoicing.exports.papers import invoice_pdf, note_pdf, statements_pdf
 from invoicing.exports.psa_additions import psa_additions
 from invoicing.exports.statement import statements
 from invoicing.exports.usage import usage_csv
+from invoicing.exports.workbooks import invoice_xlsx, note_xlsx, statements_xlsx
 from invoicing.ledger import Document, Ledger
 
 FORMAT = "musterhouse-manifest/2"
@@ -164,17 +166,27 @@ def _invoice(ledger: Ledger, document: Document) -> list[ExportedFile]:
     return [
         invoice_json(content),
         invoice_csv(content),
+        invoice_xlsx(content),
+        invoice_pdf(content),
         usage_csv(content),
         _roster(ledger, document),
         discrepancies_csv(content),
         *statements(content),
+        *statements_xlsx(content),
+        *statements_pdf(content),
         *psa_additions(content),
     ]
 
 
 def _note(ledger: Ledger, document: Document) -> list[ExportedFile]:
     content = document.content
-    files = [note_json(content), note_csv(content), _roster(ledger, document)]
+    files = [
+        note_json(content),
+        note_csv(content),
+        note_xlsx(content),
+        note_pdf(content),
+        _roster(ledger, document),
+    ]
     return [*_named(f"{document.kind}_{document.number}", files), *note_statements(content)]
 
 

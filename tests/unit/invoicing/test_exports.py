@@ -7,10 +7,12 @@ import hashlib
 import io
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import pypdf
 import pytest
 from billing_marts import BETA, DISTRIBUTORS, GAMMA, PARTNERS, YAMA, Warehouse, add_period
 
@@ -70,15 +72,21 @@ def test_a_folder_holds_these_files(
         "focus_invoice_detail.csv",
         "invoice.csv",
         "invoice.json",
+        "invoice.pdf",
+        "invoice.xlsx",
         "managed_customer_usage.csv",
         "managed_customer_usage.html",
         "manifest.json",
         "partners/P0001/managed_customer_usage.csv",
         "partners/P0001/managed_customer_usage.html",
         "partners/P0001/statement.csv",
+        "partners/P0001/statement.pdf",
+        "partners/P0001/statement.xlsx",
         "partners/P0002/managed_customer_usage.csv",
         "partners/P0002/managed_customer_usage.html",
         "partners/P0002/statement.csv",
+        "partners/P0002/statement.pdf",
+        "partners/P0002/statement.xlsx",
         "roster.parquet",
         "usage.csv",
     ]
@@ -302,7 +310,11 @@ def test_a_second_currency_gets_a_sub_folder_and_moves_nothing(
         "USD/managed_customer_usage.html",
         "USD/partners/P0002/managed_customer_usage.csv",
         "USD/partners/P0002/managed_customer_usage.html",
+        "USD/invoice.pdf",
+        "USD/invoice.xlsx",
         "USD/partners/P0002/statement.csv",
+        "USD/partners/P0002/statement.pdf",
+        "USD/partners/P0002/statement.xlsx",
         "USD/roster.parquet",
         "USD/usage.csv",
     ]
@@ -402,12 +414,19 @@ def test_a_name_that_is_a_formula_is_neutralised_in_every_csv(
 
 
 def everything_in(folder: Path) -> str:
-    """All text of a folder, with Parquet decompressed, and its file names."""
+    """All text of a folder, with Parquet, XLSX and PDF unpacked, and its file names."""
     parts = []
     for path in sorted(folder.rglob("*")):
         parts.append(str(path.relative_to(folder)))
         if path.suffix == ".parquet":
             parts.append(str(pl.read_parquet(path).rows()))
+            parts.append(path.read_bytes().decode("latin-1"))
+        elif path.suffix == ".xlsx":
+            with zipfile.ZipFile(path) as archive:
+                parts += (archive.read(name).decode("utf-8") for name in archive.namelist())
+        elif path.suffix == ".pdf":
+            parts += (page.extract_text() for page in pypdf.PdfReader(path).pages)
+            # Not compressed: what a reader of the page does not see, titles among them.
             parts.append(path.read_bytes().decode("latin-1"))
         elif path.is_file():
             parts.append(path.read_text("utf-8"))

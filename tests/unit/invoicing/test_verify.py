@@ -15,7 +15,8 @@ import pytest
 from billing_marts import Warehouse, add_period, correct_january, fill_january
 
 from invoicing import disputes, documents, gate, heads, notes
-from invoicing.canonical import canonical_json, sha256
+from invoicing.canonical import JsonObject, canonical_json, sha256
+from invoicing.exports import folder as exports_folder
 from invoicing.exports import render_period
 from invoicing.heads import Anchor
 from invoicing.ledger import FOLLOWS, Document, Ledger, LedgerError
@@ -65,6 +66,32 @@ def fill(home: Path) -> Ledger:
     for period in ("2026-01", "2026-02", "2026-03"):
         render_period(ledger, period, home / "exports")
     return ledger
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _rendered_once() -> Iterator[None]:
+    """What is rendered follows from the content alone, so a thousand looks at a home need it once.
+
+    That it does is tested in test_workbooks and test_papers.
+    """
+
+    def once(make: Callable[[JsonObject], Any]) -> Callable[[JsonObject], Any]:
+        made: dict[bytes, Any] = {}
+
+        def of(content: JsonObject) -> Any:
+            key = canonical_json(content)
+            if key not in made:
+                made[key] = make(content)
+            return made[key]
+
+        return of
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("invoice", "note", "statements"):
+            for suffix in ("pdf", "xlsx"):
+                function = f"{name}_{suffix}"
+                patch.setattr(exports_folder, function, once(getattr(exports_folder, function)))
+        yield
 
 
 @pytest.fixture(scope="module")
