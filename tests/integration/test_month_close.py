@@ -5,6 +5,7 @@ What one part does by itself is tested beside that part.
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -19,6 +21,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import pypdf
 import pytest
 from house import CLEAN, PERIODS, PLANTED, REPOSITORY, House
 from recount import blocked_customers, recount
@@ -120,8 +123,15 @@ def _said_in(folder: Path) -> tuple[set[str], str]:
             table = pl.read_parquet(path)
             parts.append(str(table.select(pl.col(pl.String)).rows()))
             parts.append(path.read_bytes().decode("latin-1"))
+        elif path.suffix == ".xlsx":
+            with zipfile.ZipFile(path) as workbook:
+                parts += [html.unescape(workbook.read(one).decode()) for one in workbook.namelist()]
+        elif path.suffix == ".pdf":
+            reader = pypdf.PdfReader(path)
+            parts += [page.extract_text() for page in reader.pages]
+            parts += [body.decode() for bodies in reader.attachments.values() for body in bodies]
         elif path.is_file():
-            parts.append(path.read_text("utf-8"))
+            parts.append(html.unescape(path.read_text("utf-8")))
     text = "\n".join(parts)
     return set(re.findall(r"[A-Za-z0-9][A-Za-z0-9_-]*", text)), text.replace('""', '"').replace(
         '\\"', '"'
