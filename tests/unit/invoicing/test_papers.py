@@ -124,6 +124,11 @@ def test_a_credit_note_says_what_it_corrects_and_why(february: dict[str, JsonObj
     ):
         assert expected in text
     assert "Payment" not in text
+    passed_over = deepcopy(february["ALPENLAND-000002"])
+    passed_over["corrects"] |= {"number": None, "sequence": None}
+    text = text_of(note_pdf(passed_over))
+    assert "Corrects 2026-01, which has no invoice, to what is known now." in text
+    assert "None" not in text
 
 
 def test_a_cancellation_gives_its_reason(
