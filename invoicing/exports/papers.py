@@ -318,12 +318,12 @@ def _payment(content: JsonObject) -> list[tuple[str, str]]:
 
 def _about(content: JsonObject) -> str:
     corrects = content["corrects"]
-    # A period that was passed over has no invoice to name.
+    if corrects["number"] is None:
+        # Passed over, and billed by notes ever since.
+        return f"Corrects {corrects['period']}, which has no invoice, to what is known now."
     of = f"invoice {corrects['number']} of {corrects['period']}"
     if content["cancels"]:
         return f"Takes back {of} whole. Reason: {content['reason']}"
-    if corrects["number"] is None:
-        return f"Bills {corrects['period']} as it is known now; it was never invoiced."
     return f"Corrects {of} to what is known now."
 
 

@@ -9,7 +9,7 @@ import functools
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,6 @@ def pdf(
         format="pdf",
         sys_inputs=inputs,
         pdf_standards=_STANDARDS,
-        timestamp=datetime(on.year, on.month, on.day, tzinfo=UTC),
     )
     assert isinstance(made, bytes), "without an output path Typst returns the file"
     return made

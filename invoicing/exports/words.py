@@ -20,7 +20,7 @@ _HEADINGS = {
     "sku": "SKU",
     "iban": "IBAN",
     "cutoff_on": "Cut-off",
-    "period_starts_on": "From",
+    "period_starts_on": "First day",
     "window_starts_on": "Counted from",
     "issue_on": "Issued",
     "due_on": "Due",

@@ -27,8 +27,9 @@ LONGEST_TEXT = 32_767
 _CUT = " [cut here: a cell holds no more. The JSON and CSV files have the whole text.]"
 # XML 1.0 has no place for these, or a reader would turn them into something else.
 _NOT_IN_XML = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_WIDEST, _NARROWEST = 48, 8
-_GREY = "#EEF1F4"
+_WIDEST, _NARROWEST = 40, 8
+_GREY, _DARK_GREY = "#EEF1F4", "#8A94A0"
+_HEADER = "header"
 
 
 @dataclass(frozen=True)
@@ -85,28 +86,31 @@ class _Formats:
 
     def __init__(self, book: Workbook) -> None:
         self._book = book
-        self._made: dict[tuple[str, bool], Format] = {}
-        border = {"bottom": 1, "bottom_color": "#8A94A0"}
-        self.header: Format = book.add_format(
-            {"bold": True, "text_wrap": True, "valign": "top", "bg_color": _GREY, **border}
-        )
+        self._made: dict[tuple[str, str], Format] = {}
         self.title: Format = book.add_format({"bold": True, "font_size": 16, "num_format": "@"})
         self.heading: Format = book.add_format({"bold": True, "font_size": 12})
 
-    def of(self, number_format: str) -> Format:
-        is_text = number_format == "@"
-        key = (number_format, is_text)
+    def of(self, number_format: str, align: str = "") -> Format:
+        """Without `align` a spreadsheet puts text to the left and numbers to the right."""
+        key = (number_format, align)
         if key not in self._made:
-            self._made[key] = self._book.add_format(
-                {"num_format": number_format, "valign": "top", "text_wrap": is_text}
-            )
+            is_header = number_format == _HEADER
+            look: dict[str, str | int] = {
+                "num_format": "@" if is_header else number_format,
+                "text_wrap": is_header or number_format == "@",
+                "valign": "top",
+            }
+            if align:
+                look["align"] = align
+            if is_header:
+                look |= {"bold": True, "bg_color": _GREY, "bottom": 1, "bottom_color": _DARK_GREY}
+            self._made[key] = self._book.add_format(look)
         return self._made[key]
 
 
 def _write_table(sheet: Worksheet, table: Table, formats: _Formats) -> None:
     last_row, last_column = len(table.rows), len(table.header) - 1
-    for column, heading in enumerate(table.header):
-        sheet.write_string(0, column, heading, formats.header)
+    _write_header(sheet, 0, table, formats)
     for number, row in enumerate(table.rows, start=1):
         for column, value in enumerate(row):
             _write(sheet, number, column, value, formats)
@@ -127,13 +131,13 @@ def _write_page(sheet: Worksheet, page: Page, formats: _Formats) -> None:
         row += 1
         if table.header:
             laid_out.append(table.header)
-            for column, heading in enumerate(table.header):
-                sheet.write_string(row, column, heading, formats.header)
+            _write_header(sheet, row, table, formats)
             row += 1
         for values in table.rows:
             laid_out.append(values)
             for column, value in enumerate(values):
-                _write(sheet, row, column, value, formats)
+                # Beside a label a value is read, below a heading it is added up.
+                _write(sheet, row, column, value, formats, "" if table.header else "left")
             row += 1
         row += 1
     _set_widths(sheet, laid_out)
@@ -141,17 +145,33 @@ def _write_page(sheet: Worksheet, page: Page, formats: _Formats) -> None:
     _for_printing(sheet, landscape=False)
 
 
-def _write(sheet: Worksheet, row: int, column: int, value: Cell, formats: _Formats) -> None:
+def _write_header(sheet: Worksheet, row: int, table: Table, formats: _Formats) -> None:
+    """Headings of numbers are above their last digit."""
+    for column, heading in enumerate(table.header):
+        is_number = any(isinstance(values[column], int | Decimal) for values in table.rows)
+        sheet.write_string(row, column, heading, formats.of(_HEADER, "right" if is_number else ""))
+
+
+def _write(
+    sheet: Worksheet,
+    row: int,
+    column: int,
+    value: Cell,
+    formats: _Formats,
+    align: str = "",
+) -> None:
     if value is None:
         return
     if isinstance(value, str):
-        code = sheet.write_string(row, column, _text(value), formats.of("@"))
+        code = sheet.write_string(row, column, _text(value), formats.of("@", align))
     elif isinstance(value, date):
-        code = sheet.write_datetime(row, column, value, formats.of("yyyy-mm-dd"))
+        code = sheet.write_datetime(row, column, value, formats.of("yyyy-mm-dd", align))
     elif len(Decimal(value).as_tuple().digits) > MOST_DIGITS:
-        code = sheet.write_string(row, column, str(value), formats.of("@"))
+        code = sheet.write_string(row, column, str(value), formats.of("@", align))
     else:
-        code = sheet.write_number(row, column, float(value), formats.of(_number_format(value)))
+        code = sheet.write_number(
+            row, column, float(value), formats.of(_number_format(value), align)
+        )
     assert code == 0, f"{value!r} in row {row} did not fit its cell"
 
 
@@ -184,7 +204,8 @@ def _set_widths(sheet: Worksheet, rows: Sequence[Sequence[Cell]]) -> None:
             if value is not None:
                 widths[column] = max(widths.get(column, _NARROWEST), _width(value))
     for column, width in widths.items():
-        sheet.set_column(column, column, min(width, _WIDEST) + 2)
+        # Some spreadsheets have a wider font, and a heading an arrow beside it.
+        sheet.set_column(column, column, round(min(width, _WIDEST) * 1.1) + 3)
 
 
 def _width(value: Cell) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pypdf
 import pytest
-from billing_marts import Warehouse, add_period, correct_january
+from billing_marts import OUTSIDE, REVERSE_CHARGE, Warehouse, add_period, correct_january
 from test_hostile_names import HOSTILE
 
 from invoicing import notes
@@ -65,31 +65,42 @@ def test_an_invoice_in_euro(february: dict[str, JsonObject]) -> None:
         "Beta Systems P0002 3 Endpoint Standard EPSTD MH-EPSTD-M 1 user 0.335 0.34 "
         "Subtotal P0002 1 0.34",
         "Payment Due 3 March 2026, 30 days after issue To Musterschild Security BV "
-        "Reference ALPENLAND-000001 Net total EUR 47.35",
+        "Reference ALPENLAND-000001 Net amount EUR 47.35 "
+        f"Tax 0.00% (AE) {REVERSE_CHARGE} 0.00 Payable EUR 47.35",
         "Page 1 of 1",
     ):
         assert expected in text
-    assert "Tax" not in text
+
+
+def test_a_document_from_before_taxes_shows_its_net_total(february: dict[str, JsonObject]) -> None:
+    for number, shown in (("ALPENLAND-000001", "47.35"), ("ALPENLAND-000002", "\u22120.34")):
+        content = {name: value for name, value in february[number].items() if name != "tax"}
+        for before in (content, {**content, "tax": None}):
+            make = note_pdf if content["kind"] == "credit_note" else invoice_pdf
+            text = text_of(make(before))
+            assert f"Net total EUR {shown}" in text
+            assert "Payable" not in text
+            assert "Credited" not in text
 
 
 def test_an_invoice_in_dollars_and_one_in_yen(february: dict[str, JsonObject]) -> None:
     text = text_of(invoice_pdf(february["CASCADIA-000001"]))
     assert "2 user 2.31 4.62 Subtotal P0009 2 4.62" in text
-    assert "Net total USD 4.62" in text
+    assert f"Net amount USD 4.62 Tax 0.00% (O) {OUTSIDE} 0.00 Payable USD 4.62" in text
     content = deepcopy(february["SAKURA-000001"])
     text = text_of(invoice_pdf(content))
     assert "3 user 100 300 Subtotal P0021 3 300" in text
-    assert "Net total JPY 300" in text
+    assert "Payable JPY 300 " in text
     content["lines"][0]["amount"] = "1234567"
     assert "3 user 100 1,234,567" in text_of(invoice_pdf(content))
 
 
 def test_tax_and_what_is_payable(february: dict[str, JsonObject]) -> None:
-    reason = "Reverse charge, article 196 of Directive 2006/112/EC"
-    tax = {"category": "AE", "rate": "0.00", "reason": reason, "taxable_amount": "47.35"}
-    tax |= {"tax_amount": "0.00", "payable_amount": "47.35"}
+    # 21% of 47.35 is 9.9435, so 9.94; 47.35 + 9.94 = 57.29.
+    tax = {"category": "S", "rate": "21.00", "reason": None, "taxable_amount": "47.35"}
+    tax |= {"tax_amount": "9.94", "payable_amount": "57.29"}
     text = text_of(invoice_pdf({**february["ALPENLAND-000001"], "tax": tax}))
-    assert f"Net amount EUR 47.35 Tax 0.00% (AE) {reason} 0.00 Payable EUR 47.35" in text
+    assert "Net amount EUR 47.35 Tax 21.00% (S) 9.94 Payable EUR 57.29" in text
     # 21% of 0.34 is 0.0714, so 0.07; the note credits 0.41.
     tax = {"category": "S", "rate": "21.00", "reason": None, "taxable_amount": "-0.34"}
     tax |= {"tax_amount": "-0.07", "payable_amount": "-0.41"}
@@ -109,10 +120,15 @@ def test_a_credit_note_says_what_it_corrects_and_why(february: dict[str, JsonObj
         "Rounding between customers: +0 units, +0.01 2 0.67 1 0.34 \u22121 \u22120.33",
         "Customer C002 C002 Rounding between customers: +0 units, \u22120.01 "
         "1 0.34 1 0.33 0 \u22120.01",
-        "Net total EUR \u22120.34",
+        "Credited EUR \u22120.34",
     ):
         assert expected in text
     assert "Payment" not in text
+    passed_over = deepcopy(february["ALPENLAND-000002"])
+    passed_over["corrects"] |= {"number": None, "sequence": None}
+    text = text_of(note_pdf(passed_over))
+    assert "Corrects 2026-01, which has no invoice, to what is known now." in text
+    assert "None" not in text
 
 
 def test_a_cancellation_gives_its_reason(
@@ -186,7 +202,7 @@ def test_many_lines_repeat_the_header_and_count_the_pages(
     words = " ".join(" ".join(pages).split())
     for number in range(1, 301):
         assert f" {number} Endpoint Standard" in words
-    assert pages[-1].count("Net total USD") == 1
+    assert pages[-1].count("Payable USD") == 1
 
 
 @pytest.mark.parametrize(

@@ -75,13 +75,13 @@ def _rendered_once() -> Iterator[None]:
     That it does is tested in test_workbooks and test_papers.
     """
 
-    def once(make: Callable[[JsonObject], Any]) -> Callable[[JsonObject], Any]:
+    def once(make: Callable[..., Any]) -> Callable[..., Any]:
         made: dict[bytes, Any] = {}
 
-        def of(content: JsonObject) -> Any:
-            key = canonical_json(content)
+        def of(content: JsonObject, *others: Any) -> Any:
+            key = canonical_json(content) + repr(others).encode()
             if key not in made:
-                made[key] = make(content)
+                made[key] = make(content, *others)
             return made[key]
 
         return of

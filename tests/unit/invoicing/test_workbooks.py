@@ -181,7 +181,10 @@ def test_an_invoice_shows_zero_use_what_was_not_billed_and_its_tax(
     assert [list(r.values()) for r in records(sheets["Not billed"])] == [
         ["P0002", "C004", "SVADV", "trial", 4]
     ]
-    assert "Payable amount" not in form(sheets["Invoice"])
+    page = form(sheets["Invoice"])
+    assert (page["Tax category"], page["Tax amount"], page["Payable amount"]) == ("AE", 0, 47.35)
+    before_taxes = {**content, "tax": None}
+    assert "Payable amount" not in form(opened(invoice_xlsx(before_taxes))["Invoice"])
     # 21% of 47.35 is 9.9435, so 9.94; 47.35 + 9.94 = 57.29.
     tax = {"category": "S", "rate": "21.00", "reason": None}
     tax |= {"taxable_amount": "47.35", "tax_amount": "9.94", "payable_amount": "57.29"}
