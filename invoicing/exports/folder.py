@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from invoicing.exports.invoice import invoice_csv, invoice_json
 from invoicing.exports.ledger_journal import ledger_journal_csv
 from invoicing.exports.note import note_csv, note_json, note_statements
 from invoicing.exports.statement import statements
+from invoicing.exports.ubl import obstacle, ubl_xml
 from invoicing.exports.usage import usage_csv
 from invoicing.ledger import Document, Ledger, LedgerError
 
@@ -160,14 +161,44 @@ def _invoice(ledger: Ledger, document: Document) -> list[ExportedFile]:
         usage_csv(content),
         _roster(ledger, document),
         discrepancies_csv(content),
+        *_ubl(document),
         *statements(content),
     ]
 
 
 def _note(ledger: Ledger, document: Document) -> list[ExportedFile]:
     content = document.content
-    files = [note_json(content), note_csv(content), _roster(ledger, document)]
+    files = [
+        note_json(content),
+        note_csv(content),
+        *_ubl(document, _preceding(ledger, document)),
+        _roster(ledger, document),
+    ]
     return [*_named(f"{document.kind}_{document.number}", files), *note_statements(content)]
+
+
+def _ubl(document: Document, preceding: tuple[str, ...] = ()) -> list[ExportedFile]:
+    is_invoice = document.kind != "nil" and obstacle(document.content) is None
+    return [ubl_xml(document.content, preceding)] if is_invoice else []
+
+
+def _preceding(ledger: Ledger, note: Document) -> tuple[str, ...]:
+    """The invoice a note corrects; where none was issued, the notes that billed its period."""
+    number = note.content["corrects"]["number"]
+    if number:
+        return (number,)
+    key = (note.billed_period, note.distributor_id, note.currency)
+    before = (one for one in ledger.of_period(*key) if one.sequence < note.sequence)
+    return tuple(one.number for one in before if one.number)
+
+
+def _not_representable(documents: Sequence[Document]) -> list[dict[str, str | None]]:
+    """The documents that have no e-invoice, and why."""
+    return [
+        {"document": one.number, "reason": reason}
+        for one in documents
+        if one.kind != "nil" and (reason := obstacle(one.content))
+    ]
 
 
 def _named(name: str, files: Iterable[ExportedFile]) -> list[ExportedFile]:
@@ -226,6 +257,7 @@ def _manifest(
             }
             for file in files
         ],
+        "not_representable": _not_representable(documents),
     }
     # For people as well, and small: the one JSON file that is laid out.
     text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"

@@ -68,6 +68,7 @@ def test_a_folder_holds_these_files(
         "discrepancies.csv",
         "invoice.csv",
         "invoice.json",
+        "invoice.ubl.xml",
         "manifest.json",
         "partners/P0001/statement.csv",
         "partners/P0002/statement.csv",
@@ -104,7 +105,7 @@ def test_usage_csv_speaks_the_vendors_columns_and_shows_zero_usage(
     assert list(rows[0]) == [*VENDOR_COLUMNS, "unitPrice", "netPrice", "currency"]
     assert rows[0] == {
         "partnerAccountId": "P0001",
-        "partnerEdiAccountNumber": "9914:alpenland",
+        "partnerEdiAccountNumber": "9914:ATU00000024",
         "partnerAccountName": "Alpha IT",
         "billingStartDate": "2026-01-01",
         "billingEndDate": "2026-01-31",
@@ -289,6 +290,7 @@ def test_a_second_currency_gets_a_sub_folder_and_moves_nothing(
         "USD/discrepancies.csv",
         "USD/invoice.csv",
         "USD/invoice.json",
+        "USD/invoice.ubl.xml",
         "USD/partners/P0002/statement.csv",
         "USD/roster.parquet",
         "USD/usage.csv",
