@@ -72,10 +72,11 @@ def _tell(found: Validation) -> None:
     for one in found.findings:
         severity = "BROKEN " if one.is_error else "warning"
         click.echo(f"{severity} {one.rule}: {one.file}: {one.location}\n        {one.text}")
-    looked_at = f"{found.documents} documents, {found.rules} rules and the UBL 2.1 schema"
+    documents = "1 document" if found.documents == 1 else f"{found.documents} documents"
+    looked_at = f"{documents}, {found.rules} rules and the UBL 2.1 schema"
     if found.errors:
-        files = len({one.file for one in found.errors})
-        click.echo(f"{looked_at}: {files} documents are not valid.")
+        broken = len({one.file for one in found.errors})
+        click.echo(f"{looked_at}: {broken} not valid.")
     elif found.documents:
         click.echo(f"{looked_at}: all valid.")
     else:
