@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from invoicing.exports.note import note_csv, note_json, note_statements
 from invoicing.exports.papers import invoice_pdf, note_pdf, statements_pdf
 from invoicing.exports.psa_additions import psa_additions
 from invoicing.exports.statement import statements
+from invoicing.exports.ubl import obstacle, ubl_xml
 from invoicing.exports.usage import usage_csv
 from invoicing.exports.workbooks import invoice_xlsx, note_xlsx, statements_xlsx
 from invoicing.ledger import Document, Ledger
@@ -163,14 +164,16 @@ def _files(ledger: Ledger, documents: list[Document]) -> list[ExportedFile]:
 
 def _invoice(ledger: Ledger, document: Document) -> list[ExportedFile]:
     content = document.content
+    ubl = _ubl(document)
     return [
         invoice_json(content),
         invoice_csv(content),
         invoice_xlsx(content),
-        invoice_pdf(content),
+        invoice_pdf(content, _attached(ubl)),
         usage_csv(content),
         _roster(ledger, document),
         discrepancies_csv(content),
+        *ubl,
         *statements(content),
         *statements_xlsx(content),
         *statements_pdf(content),
@@ -180,14 +183,45 @@ def _invoice(ledger: Ledger, document: Document) -> list[ExportedFile]:
 
 def _note(ledger: Ledger, document: Document) -> list[ExportedFile]:
     content = document.content
+    ubl = _ubl(document, _preceding(ledger, document))
     files = [
         note_json(content),
         note_csv(content),
         note_xlsx(content),
-        note_pdf(content),
+        note_pdf(content, _attached(ubl)),
+        *ubl,
         _roster(ledger, document),
     ]
     return [*_named(f"{document.kind}_{document.number}", files), *note_statements(content)]
+
+
+def _ubl(document: Document, preceding: tuple[str, ...] = ()) -> list[ExportedFile]:
+    is_invoice = document.kind != "nil" and obstacle(document.content) is None
+    return [ubl_xml(document.content, preceding)] if is_invoice else []
+
+
+def _attached(files: list[ExportedFile]) -> dict[str, bytes]:
+    """The e-invoice travels inside the page that shows it."""
+    return {file.path: file.body for file in files if isinstance(file.body, bytes)}
+
+
+def _preceding(ledger: Ledger, note: Document) -> tuple[str, ...]:
+    """The invoice a note corrects; where none was issued, the notes that billed its period."""
+    number = note.content["corrects"]["number"]
+    if number:
+        return (number,)
+    key = (note.billed_period, note.distributor_id, note.currency)
+    before = (one for one in ledger.of_period(*key) if one.sequence < note.sequence)
+    return tuple(one.number for one in before if one.number)
+
+
+def _not_representable(documents: Sequence[Document]) -> list[dict[str, str | None]]:
+    """The documents that have no e-invoice, and why."""
+    return [
+        {"document": one.number, "reason": reason}
+        for one in documents
+        if one.kind != "nil" and (reason := obstacle(one.content))
+    ]
 
 
 def _named(name: str, files: Iterable[ExportedFile]) -> list[ExportedFile]:
@@ -241,6 +275,7 @@ def _manifest(
             }
             for file in files
         ],
+        "not_representable": _not_representable(documents),
     }
     # For people as well, and small: the one JSON file that is laid out.
     text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"

@@ -49,6 +49,18 @@ def test_clean_distributors_are_issued_and_the_planted_one_is_held(closed_house:
     assert not (closed_house.home / "exports/2026-02" / PLANTED).exists()
 
 
+def test_every_invoice_and_note_is_a_valid_e_invoice(closed_house: House) -> None:
+    """Under the official rules; its figures are those of the document (tests/unit)."""
+    documents = [
+        json.loads(path.read_bytes())["content"]
+        for path in closed_house.home.glob("ledger/*/[0-9]*.json")
+    ]
+    numbered = sum(content["number"] is not None for content in documents)
+    found = json.loads(closed_house.muster("validate", "--json"))
+    assert (found["is_valid"], found["findings"]) == (True, [])
+    assert found["documents"] == numbered >= len(CLEAN) * len(PERIODS)
+
+
 def test_nobody_elses_id_or_name_is_in_an_export(closed_house: House) -> None:
     """A byte scan of every distributor's folder and every partner's part, rosters unpacked.
 

@@ -1,4 +1,4 @@
-"""dispute, release and verify, as far as a ledger alone decides: no run, and nothing is built."""
+"""dispute, release, validate, verify, as far as a ledger alone decides: no run, nothing built."""
 
 import json
 from collections.abc import Callable
@@ -222,3 +222,24 @@ def test_verify_makes_no_home(run: Run, tmp_path: Path) -> None:
     assert told.exit_code == 1
     assert "is no home" in told.output
     assert not (tmp_path / "home").exists()
+
+
+def test_validate_tells_each_broken_rule(run: Run, ledger: Ledger, tmp_path: Path) -> None:
+    render_period(ledger, "2026-01", tmp_path / "home/exports")
+    good = run("validate")
+    assert good.exit_code == 0
+    assert good.output.startswith("1 document, ")
+    assert good.output.endswith(" rules and the UBL 2.1 schema: all valid.\n")
+    path = tmp_path / "home/exports/2026-01/alpenland/invoice.ubl.xml"
+    broken = tmp_path / "broken.ubl.xml"
+    broken.write_text(path.read_text().replace(">0.335<", ">-0.335<"))
+    found = run("validate", str(broken))
+    assert found.exit_code == 1
+    assert f"BROKEN  BR-27: {broken}: /Invoice[1]/InvoiceLine[1]" in found.output
+    told = json.loads(run("validate", "--json", str(broken), str(path)).output)
+    assert (told["is_valid"], told["documents"]) == (False, 2)
+    assert {one["rule"] for one in told["findings"]} == {"BR-27"}
+    assert (
+        run("validate", str(tmp_path / "gone")).output
+        == f"Error: {tmp_path / 'gone'} is not there.\n"
+    )

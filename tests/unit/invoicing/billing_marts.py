@@ -13,7 +13,23 @@ from typing import Any
 import duckdb
 
 VERSION_SET = "a" * 64
-SELLER = {"seller_id": "musterschild", "seller_name": "Musterschild Security BV", "country": "NL"}
+SELLER = {
+    "seller_id": "musterschild",
+    "seller_name": "Musterschild Security BV",
+    "country": "NL",
+    "street": "Keizersgracht 1",
+    "city": "Amsterdam",
+    "postal_code": "1015 CC",
+    "tax_id": "NL000000024B01",
+    "endpoint_id": "9944:NL000000024B01",
+    "iban": "NL00BANK0000000024",
+}
+# tax number, electronic address
+NUMBERS = {
+    "alpenland": ("ATU00000024", "9914:ATU00000024"),
+    "cascadia": ("00-0000042", "0199:529900CASCADIA000042"),
+    "sakura": ("T0000000000093", "0221:T0000000000093"),
+}
 POLICIES = {"active_window_days": 30, "issue_days": 1, "release": "automatic"}
 PRODUCTS = {
     "EPSTD": ("Endpoint Standard", "endpoint", "user", "MH-EPSTD-M", 1),
@@ -206,7 +222,11 @@ class Warehouse:
                     "distributor_id": distributor_id,
                     "distributor_name": name,
                     "country": country,
-                    "endpoint_id": f"9914:{distributor_id}",
+                    "street": "Street 1",
+                    "city": "City",
+                    "postal_code": "1000",
+                    "tax_id": NUMBERS[distributor_id][0],
+                    "endpoint_id": NUMBERS[distributor_id][1],
                 }
             ),
         }

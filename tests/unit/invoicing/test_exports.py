@@ -73,6 +73,7 @@ def test_a_folder_holds_these_files(
         "invoice.csv",
         "invoice.json",
         "invoice.pdf",
+        "invoice.ubl.xml",
         "invoice.xlsx",
         "managed_customer_usage.csv",
         "managed_customer_usage.html",
@@ -120,7 +121,7 @@ def test_usage_csv_speaks_the_vendors_columns_and_shows_zero_usage(
     assert list(rows[0]) == [*VENDOR_COLUMNS, "unitPrice", "netPrice", "currency"]
     assert rows[0] == {
         "partnerAccountId": "P0001",
-        "partnerEdiAccountNumber": "9914:alpenland",
+        "partnerEdiAccountNumber": "9914:ATU00000024",
         "partnerAccountName": "Alpha IT",
         "billingStartDate": "2026-01-01",
         "billingEndDate": "2026-01-31",
@@ -307,6 +308,7 @@ def test_a_second_currency_gets_a_sub_folder_and_moves_nothing(
         "USD/invoice.csv",
         "USD/invoice.json",
         "USD/invoice.pdf",
+        "USD/invoice.ubl.xml",
         "USD/invoice.xlsx",
         "USD/managed_customer_usage.csv",
         "USD/managed_customer_usage.html",
