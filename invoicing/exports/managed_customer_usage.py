@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import re
+import string
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,10 +48,11 @@ HEADER = (
     "left_since",
 )
 # A page stays a file that can be mailed: about 25 bytes for each unit it lists.
-_UNITS_OF_PAGE = 8_000
+_UNITS_OF_PAGE = 6_000
 _PRODUCT = ("product_code", "product_name", "billing_unit", "listing_order")
 _CUSTOMER = ("customer_id", "customer_name")
 _LAST = 1_000_000
+_DIGITS = string.digits + string.ascii_lowercase + string.ascii_uppercase + "-_"
 _FORMAT_1 = (
     "This invoice was issued before names, owners and bought quantities of term and trial "
     "customers were kept in it: they are shown by their ids, where they were active."
@@ -149,9 +151,9 @@ def _files(place: str, usage: Usage) -> list[ExportedFile]:
 def of_document(ledger: Ledger, document: Document) -> Usage:
     """An issued invoice or nil document with its roster, beside the roster of the month before."""
     content = document.content
-    before = _before(ledger, document)
+    earlier = before(ledger, document)
     rosters = of_files(
-        ledger.intact_roster(document), ledger.intact_roster(before) if before else None
+        ledger.intact_roster(document), ledger.intact_roster(earlier) if earlier else None
     )
     managed = _managed(content)
     groups = (*content["lines"], *content["unused"])
@@ -193,7 +195,7 @@ def by_partner(whole: Usage) -> Iterator[Usage]:
         )
 
 
-def _before(ledger: Ledger, document: Document) -> Document | None:
+def before(ledger: Ledger, document: Document) -> Document | None:
     """What was last said of the month before when this one was issued: its invoice, or a note with
     the roster as known by then (R25)."""
     starts_on = date.fromisoformat(document.content["dates"]["period_starts_on"])
@@ -425,6 +427,8 @@ def _data(usage: Usage) -> JsonObject:
     partner_places = {partner_id: at for at, partner_id in enumerate(partners)}
     customer_places = {customer_id: at for at, customer_id in enumerate(customers)}
     reasons = sorted({reason for use in usage.uses for reason in _reasons(use)})
+    types = sorted({use.licence_type for use in usage.uses})
+    owners = sorted({use.owner for use in usage.uses}, key=lambda owner: owner or "")
     starts_on = date.fromisoformat(usage.window_starts_on)
     dates = (date.fromisoformat(usage.window_ends_on) - starts_on).days + 1
     most = _listed(usage.uses)
@@ -439,6 +443,9 @@ def _data(usage: Usage) -> JsonObject:
         "is_partner": usage.owner_kind == "partner",
         "rest": usage.rest,
         "header": HEADER,
+        "digits": _DIGITS,
+        "types": types,
+        "owners": owners,
         "reasons": reasons,
         "products": [[p.product_code, p.product_name, p.billing_unit] for p in usage.products],
         "partners": [[partner_id, name] for partner_id, name in partners.items()],
@@ -450,8 +457,8 @@ def _data(usage: Usage) -> JsonObject:
             [
                 customer_places[use.customer_id],
                 products[use.product_code],
-                use.licence_type,
-                use.owner,
+                types.index(use.licence_type),
+                owners.index(use.owner),
                 use.licensed_quantity,
                 use.active_units,
                 use.billed_units,
@@ -513,7 +520,7 @@ def _roster(
         return []
     daily = [roster.daily.get(starts_on + timedelta(days=at), 0) for at in range(dates)]
     seen = [x for one in roster.seen[:most] for x in _unit(one, starts_on, reasons)]
-    return [_digits(daily), seen, list(roster.joiners[:most]), list(roster.leavers[:most])]
+    return [digits(daily), seen, list(roster.joiners[:most]), list(roster.leavers[:most])]
 
 
 def _unit(one: Seen, starts_on: date, reasons: list[str]) -> tuple[str, int, int]:
@@ -521,15 +528,15 @@ def _unit(one: Seen, starts_on: date, reasons: list[str]) -> tuple[str, int, int
     return one.unit_id, (one.last_active_on - starts_on).days, why_not
 
 
-def _digits(values: Sequence[int]) -> str:
-    """Numbers of one width in base 36, one after the other: half the size of a list."""
-    width = max(len(_base36(value)) for value in values)
-    return "".join(_base36(value).rjust(width, "0") for value in values)
+def digits(values: Sequence[int]) -> str:
+    """Numbers of one width in base 64, one after the other: a third of the size of a list."""
+    width = max(len(_base64(value)) for value in values)
+    return "".join(_base64(value).rjust(width, _DIGITS[0]) for value in values)
 
 
-def _base36(value: int) -> str:
-    digits = ""
-    while value or not digits:
-        value, rest = divmod(value, 36)
-        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[rest] + digits
-    return digits
+def _base64(value: int) -> str:
+    text = ""
+    while value or not text:
+        value, rest = divmod(value, len(_DIGITS))
+        text = _DIGITS[rest] + text
+    return text

@@ -17,7 +17,6 @@
     ha_member: "counted through another member of its cluster", not_sfos: "operating system is not SFOS",
     unknown_product: "unknown product",
   };
-  const known = { ...data };
   const asOf = `${data.state === "final" ? "Final" : "Provisional"}, as of ${data.as_of}`;
 
   // ---- data -------------------------------------------------------------------------------------
@@ -36,7 +35,8 @@
   const digits = (text) => {
     if (!text) return new Array(data.dates).fill(0);
     const width = text.length / data.dates;
-    return Array.from({ length: data.dates }, (_, at) => parseInt(text.slice(at * width, (at + 1) * width), 36));
+    return Array.from({ length: data.dates }, (_, at) => [...text.slice(at * width, (at + 1) * width)]
+      .reduce((value, digit) => value * data.digits.length + data.digits.indexOf(digit), 0));
   };
 
   const date = (at) => {
@@ -52,7 +52,7 @@
 
   for (const [customer, product, type, owner, licensed, active, billed, joined, left, toDate, notBilled, daily, seen, joiners, leavers] of data.uses) {
     const use = {
-      customer: customers[customer], product: products[product], productAt: product, type, owner, licensed, active,
+      customer: customers[customer], product: products[product], productAt: product, type: data.types[type], owner: data.owners[owner], licensed, active,
       billed, joined, left, toDate, notBilled, daily, seen: seen || [], joiners: joiners || [], leavers: leavers || [],
     };
     const one = use.customer;
