@@ -120,9 +120,9 @@
 
   const last = data.dates - 1;
   const columns = [
-    { label: "Name and details", value: (one) => one.name, text: true, ascends: true },
-    { label: "Type", value: (one) => one.type, text: true, ascends: true },
-    { label: "Owner", value: (one) => one.owner, text: true, ascends: true },
+    { label: "Name and details", value: (one) => one.name, text: true, words: true },
+    { label: "Type", value: (one) => one.type, text: true, words: true },
+    { label: "Owner", value: (one) => one.owner, text: true, words: true },
     { label: `Per date, ${data.dates} days`, value: (one) => dailyOf(one.uses)[last], text: true },
     { label: "Since last month", value: (one) => (one.joined || 0) + (one.left || 0) },
     { label: "Active units", value: (one) => one.active },
@@ -139,7 +139,7 @@
   const sort = () => {
     const { column, ascends } = sorted;
     const values = new Map(found.map((one) => [one, column.value(one)]));
-    const order = column.value(customers[0] || { name: "" }) && typeof values.get(found[0]) === "string"
+    const order = column.words
       ? (a, b) => collator.compare(values.get(a), values.get(b))
       : (a, b) => values.get(a) - values.get(b);
     found.sort((a, b) => (ascends ? order(a, b) : order(b, a)) || a.at - b.at);
@@ -152,7 +152,7 @@
     const cell = element("th", { scope: "col", class: column.text ? "text" : null, "aria-sort": "none" }, button);
     column.cell = cell;
     button.addEventListener("click", () => {
-      sorted.ascends = sorted.column === column ? !sorted.ascends : Boolean(column.ascends);
+      sorted.ascends = sorted.column === column ? !sorted.ascends : Boolean(column.words);
       sorted.column = column;
       start = 0;
       show();
@@ -269,7 +269,8 @@
     return card;
   }));
 
-  filters.addEventListener("input", filter);
+  byId("search").addEventListener("input", filter);
+  filters.addEventListener("change", (event) => { if (event.target !== byId("search")) filter(); });
   filters.addEventListener("submit", (event) => event.preventDefault());
   filters.addEventListener("reset", () => setTimeout(filter));
   const turn = (rows) => {
