@@ -13,6 +13,7 @@ from dagster_project.cli import (
     months,
     release,
     reproduce,
+    usage,
     verify,
 )
 from dagster_project.cli.group import main
@@ -28,5 +29,6 @@ __all__ = [
     "months",
     "release",
     "reproduce",
+    "usage",
     "verify",
 ]

@@ -10,11 +10,12 @@ import json
 import re
 import string
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
+from itertools import takewhile
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
@@ -169,7 +170,7 @@ def of_document(ledger: Ledger, document: Document) -> Usage:
         owner_id=document.distributor_id,
         owner_name=content["distributor"]["distributor_name"],
         rest="in roster.parquet beside this page",
-        products=_products(managed),
+        products=products_of(managed),
         uses=tuple(uses_of(managed, groups, content["not_billed"], rosters)),
         lines=tuple(content["lines"]),
         note=None if "managed_customers" in content else _FORMAT_1,
@@ -196,22 +197,32 @@ def by_partner(whole: Usage) -> Iterator[Usage]:
 
 
 def before(ledger: Ledger, document: Document) -> Document | None:
-    """What was last said of the month before when this one was issued: its invoice, or a note with
-    the roster as known by then (R25)."""
-    starts_on = date.fromisoformat(document.content["dates"]["period_starts_on"])
-    period = f"{starts_on - timedelta(days=1):%Y-%m}"
-    if period == document.period:  # the cut-off is early in the month
-        period = f"{date.fromisoformat(f'{period}-01') - timedelta(days=1):%Y-%m}"
+    """What was last said of the month before when this invoice was issued."""
+    return last_said_of_the_month_before(
+        takewhile(
+            lambda one: one.sequence < document.sequence, ledger.documents(document.distributor_id)
+        ),
+        document.period,
+        document.currency,
+    )
+
+
+def last_said_of_the_month_before(
+    documents: Iterable[Document], period: str, currency: str
+) -> Document | None:
+    """The last of a distributor's documents on it: its invoice, or a note with the roster as known
+    by then (R25). None also when the invoice was taken back and not issued again.
+    """
+    starts_on = date.fromisoformat(f"{period}-01")
+    month_before = f"{starts_on - timedelta(days=1):%Y-%m}"
     found: Document | None = None
-    for one in ledger.documents(document.distributor_id):
-        if one.sequence >= document.sequence:
-            break
-        if (one.billed_period, one.currency) == (period, document.currency):
+    for one in documents:
+        if (one.billed_period, one.currency) == (month_before, currency):
             found = None if one.cancels else one
     return found
 
 
-def _products(managed: Sequence[JsonObject]) -> tuple[Product, ...]:
+def products_of(managed: Sequence[JsonObject]) -> tuple[Product, ...]:
     """Those that are used or licensed, in their listing order; one nobody registered comes last."""
     found = {
         row["product_code"]: Product(
@@ -230,13 +241,15 @@ def uses_of(
     groups: Sequence[JsonObject],
     not_billed: Sequence[JsonObject],
     rosters: Summaries,
+    to_date: Mapping[Key, int] | None = None,
 ) -> Iterator[ProductUse]:
     """By partner, customer and product listing.
 
     Who joined and left is the invoice's figure where it has one, and the rosters' where it bills
-    nothing; the lists behind it are always the rosters'.
+    nothing; the lists behind it are always the rosters'. `to_date` has the figures of the running
+    month.
     """
-    order = {one.product_code: at for at, one in enumerate(_products(managed))}
+    order = {one.product_code: at for at, one in enumerate(products_of(managed))}
     reasons: dict[Key, dict[str, int]] = defaultdict(dict)
     for row in not_billed:
         if row["reason"] != _ELSEWHERE:
@@ -271,6 +284,7 @@ def uses_of(
             left_since=left_since,
             not_billed=reasons.get(key, {}),
             roster=roster,
+            month_to_date=None if to_date is None else to_date.get(key, 0),
         )
 
 
