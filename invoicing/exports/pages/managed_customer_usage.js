@@ -9,7 +9,6 @@
   const PAGE_ROWS = 50;
   const TYPES = { monthly: "Monthly", term: "Term", trial: "Trial", none: "No licence" };
   const OWNERS = { partner: "Partner", customer: "Customer" };
-  const UNITS = { user: "users", device: "devices", firewall: "firewalls" };
   const REASONS = {
     trial: "trial licence", term: "term licence", unlicensed: "no licence", none: "no licence",
     outside_flex: "partner outside the Flex programme", legacy_programme: "partner of a legacy programme",
@@ -183,7 +182,7 @@
       () => element("td", { class: "text" }, one.type),
       () => element("td", { class: "text" }, one.owner || quiet("not known")),
       () => element("td", { class: "text" }, sparkline(dailyOf(one.uses), one.name)),
-      () => element("td", {}, ...change(one.joined, one.left)),
+      () => element("td", { class: "change" }, ...change(one.joined, one.left)),
       () => element("td", {}, number.format(one.active), one.billed === one.active ? null : element("small", {}, `${number.format(one.billed)} billed`)),
     ][at]();
   }));
@@ -199,7 +198,7 @@
       if (at === 3 && figure === "active") return element("td", { class: "text" }, sparkline(dailyOf(uses), label));
       if (at === 4 && figure === "active") {
         const known = uses.filter((use) => use.joined !== null);
-        return element("td", {}, ...(known.length ? change(sum(known, "joined"), sum(known, "left")) : change(null, null)));
+        return element("td", { class: "change" }, ...(known.length ? change(sum(known, "joined"), sum(known, "left")) : change(null, null)));
       }
       return element("td", {}, at === 5 ? number.format(sum(uses, figure)) : "");
     }));
@@ -295,8 +294,10 @@
 
   const more = (listed, all) => {
     if (listed >= all) return null;
-    const which = listed ? `First ${number.format(listed)} of ${number.format(all)}` : `${number.format(all)} are not listed in a page of this size`;
-    return element("p", { class: "quiet" }, `${which}; the rest: ${data.rest}.`);
+    const which = listed
+      ? `First ${number.format(listed)} of ${number.format(all)}; the rest are ${data.rest}.`
+      : `A page of this size lists none of the ${number.format(all)}: they are ${data.rest}.`;
+    return element("p", { class: "quiet" }, which);
   };
 
   const terms = (...pairs) => element("dl", {}, ...pairs.filter(Boolean).flatMap(([term, ...value]) => (
@@ -328,7 +329,7 @@
       terms(
         ["Licence", `${TYPES[use.type] || use.type}${use.owner ? `, owned by the ${use.owner}` : ""}`],
         use.licensed === null ? null : ["Bought", number.format(use.licensed)],
-        ["Active units", `${number.format(use.active)} ${UNITS[product.unit] || ""}`],
+        ["Active units", `${number.format(use.active)} ${product.unit && use.active !== 1 ? `${product.unit}s` : product.unit}`],
         ["Billed", number.format(use.billed)],
         reasons.length ? ["Not billed", reasons.join("; ")] : null,
         use.toDate === null ? null : ["Month to date", number.format(use.toDate)],
