@@ -29,7 +29,8 @@ _OPTIONS = (
 def browser(folder: Path) -> Iterator[Any]:
     """A driver with a profile and a download folder of its own; ended with the test."""
     if not (CHROMIUM.exists() and DRIVER.exists()):
-        pytest.skip("Chromium is not installed: apt-get install chromium chromium-driver")
+        missing = "Chromium is not installed: apt-get install chromium chromium-driver"
+        (pytest.fail if os.environ.get("MUSTER_TESTS_HAVE_BROWSER") else pytest.skip)(missing)
     # Selenium looks for a driver on the network, and counts its users, unless it is told not to.
     os.environ |= {"SE_OFFLINE": "true", "SE_AVOID_STATS": "true"}
     from selenium import webdriver
