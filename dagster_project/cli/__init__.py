@@ -13,6 +13,7 @@ from dagster_project.cli import (
     months,
     release,
     reproduce,
+    usage,
     validate,
     verify,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "months",
     "release",
     "reproduce",
+    "usage",
     "validate",
     "verify",
 ]

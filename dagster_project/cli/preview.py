@@ -15,8 +15,6 @@ from dagster_project.cli.telling import print_json, print_table
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
-    import duckdb
-
     from invoicing.preview import Preview
 
 _HEADERS = ("product", "customer", "units", "joined", "left", "price", "amount", "to next price")
@@ -27,6 +25,7 @@ def tell_preview(
 ) -> None:
     """The preview from the publication, which is up to date with what landed."""
     from dagster_project.lib.status import published
+    from dagster_project.lib.usage import latest
     from invoicing.ledger import Ledger
     from invoicing.preview import previews
 
@@ -35,7 +34,7 @@ def tell_preview(
         raise click.ClickException("Nothing is published yet. Run `muster load` first.")
     ledger = Ledger(settings.ledger)
     with conn:
-        as_of = _as_of(conn)
+        as_of = latest(conn)
         found = [
             (preview, ledger.issued(period, invoice.distributor_id, invoice.currency) is not None)
             for invoice, preview in previews(conn, period, partner_id)
@@ -50,28 +49,6 @@ def tell_preview(
     else:
         for preview, is_closed in found:
             _tell(preview, is_closed, as_of)
-
-
-def _as_of(conn: duckdb.DuckDBPyConnection) -> date | None:
-    """The last day up to which every source still expected has sent its usage and heartbeats."""
-    found: date | None = conn.execute(
-        """
-        with
-            calendar as (
-                select * from quality.feed_calendar where feed in ('usage', 'heartbeat')
-            ),
-
-            sources as (
-                select max(snapshot_date) filter (is_received) as latest_received_on
-                from calendar
-                group by feed, source
-                having max(snapshot_date) = (select max(snapshot_date) from calendar)
-            )
-
-        select min(latest_received_on) from sources
-        """
-    ).fetchall()[0][0]
-    return found
 
 
 def _as_json(preview: Preview, is_closed: bool, as_of: date | None) -> dict[str, Any]:

@@ -8,12 +8,14 @@ import base64
 import hashlib
 import json
 import re
+import string
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
+from itertools import takewhile
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
@@ -47,10 +49,11 @@ HEADER = (
     "left_since",
 )
 # A page stays a file that can be mailed: about 25 bytes for each unit it lists.
-_UNITS_OF_PAGE = 8_000
+_UNITS_OF_PAGE = 6_000
 _PRODUCT = ("product_code", "product_name", "billing_unit", "listing_order")
 _CUSTOMER = ("customer_id", "customer_name")
 _LAST = 1_000_000
+_DIGITS = string.digits + string.ascii_lowercase + string.ascii_uppercase + "-_"
 _FORMAT_1 = (
     "This invoice was issued before names, owners and bought quantities of term and trial "
     "customers were kept in it: they are shown by their ids, where they were active."
@@ -149,9 +152,9 @@ def _files(place: str, usage: Usage) -> list[ExportedFile]:
 def of_document(ledger: Ledger, document: Document) -> Usage:
     """An issued invoice or nil document with its roster, beside the roster of the month before."""
     content = document.content
-    before = _before(ledger, document)
+    earlier = before(ledger, document)
     rosters = of_files(
-        ledger.intact_roster(document), ledger.intact_roster(before) if before else None
+        ledger.intact_roster(document), ledger.intact_roster(earlier) if earlier else None
     )
     managed = _managed(content)
     groups = (*content["lines"], *content["unused"])
@@ -167,7 +170,7 @@ def of_document(ledger: Ledger, document: Document) -> Usage:
         owner_id=document.distributor_id,
         owner_name=content["distributor"]["distributor_name"],
         rest="in roster.parquet beside this page",
-        products=_products(managed),
+        products=products_of(managed),
         uses=tuple(uses_of(managed, groups, content["not_billed"], rosters)),
         lines=tuple(content["lines"]),
         note=None if "managed_customers" in content else _FORMAT_1,
@@ -193,23 +196,33 @@ def by_partner(whole: Usage) -> Iterator[Usage]:
         )
 
 
-def _before(ledger: Ledger, document: Document) -> Document | None:
-    """What was last said of the month before when this one was issued: its invoice, or a note with
-    the roster as known by then (R25)."""
-    starts_on = date.fromisoformat(document.content["dates"]["period_starts_on"])
-    period = f"{starts_on - timedelta(days=1):%Y-%m}"
-    if period == document.period:  # the cut-off is early in the month
-        period = f"{date.fromisoformat(f'{period}-01') - timedelta(days=1):%Y-%m}"
+def before(ledger: Ledger, document: Document) -> Document | None:
+    """What was last said of the month before when this invoice was issued."""
+    return last_said_of_the_month_before(
+        takewhile(
+            lambda one: one.sequence < document.sequence, ledger.documents(document.distributor_id)
+        ),
+        document.period,
+        document.currency,
+    )
+
+
+def last_said_of_the_month_before(
+    documents: Iterable[Document], period: str, currency: str
+) -> Document | None:
+    """The last of a distributor's documents on it: its invoice, or a note with the roster as known
+    by then (R25). None also when the invoice was taken back and not issued again.
+    """
+    starts_on = date.fromisoformat(f"{period}-01")
+    month_before = f"{starts_on - timedelta(days=1):%Y-%m}"
     found: Document | None = None
-    for one in ledger.documents(document.distributor_id):
-        if one.sequence >= document.sequence:
-            break
-        if (one.billed_period, one.currency) == (period, document.currency):
+    for one in documents:
+        if (one.billed_period, one.currency) == (month_before, currency):
             found = None if one.cancels else one
     return found
 
 
-def _products(managed: Sequence[JsonObject]) -> tuple[Product, ...]:
+def products_of(managed: Sequence[JsonObject]) -> tuple[Product, ...]:
     """Those that are used or licensed, in their listing order; one nobody registered comes last."""
     found = {
         row["product_code"]: Product(
@@ -228,13 +241,15 @@ def uses_of(
     groups: Sequence[JsonObject],
     not_billed: Sequence[JsonObject],
     rosters: Summaries,
+    to_date: Mapping[Key, int] | None = None,
 ) -> Iterator[ProductUse]:
     """By partner, customer and product listing.
 
     Who joined and left is the invoice's figure where it has one, and the rosters' where it bills
-    nothing; the lists behind it are always the rosters'.
+    nothing; the lists behind it are always the rosters'. `to_date` has the figures of the running
+    month.
     """
-    order = {one.product_code: at for at, one in enumerate(_products(managed))}
+    order = {one.product_code: at for at, one in enumerate(products_of(managed))}
     reasons: dict[Key, dict[str, int]] = defaultdict(dict)
     for row in not_billed:
         if row["reason"] != _ELSEWHERE:
@@ -269,6 +284,7 @@ def uses_of(
             left_since=left_since,
             not_billed=reasons.get(key, {}),
             roster=roster,
+            month_to_date=None if to_date is None else to_date.get(key, 0),
         )
 
 
@@ -425,6 +441,8 @@ def _data(usage: Usage) -> JsonObject:
     partner_places = {partner_id: at for at, partner_id in enumerate(partners)}
     customer_places = {customer_id: at for at, customer_id in enumerate(customers)}
     reasons = sorted({reason for use in usage.uses for reason in _reasons(use)})
+    types = sorted({use.licence_type for use in usage.uses})
+    owners = sorted({use.owner for use in usage.uses}, key=lambda owner: owner or "")
     starts_on = date.fromisoformat(usage.window_starts_on)
     dates = (date.fromisoformat(usage.window_ends_on) - starts_on).days + 1
     most = _listed(usage.uses)
@@ -439,6 +457,9 @@ def _data(usage: Usage) -> JsonObject:
         "is_partner": usage.owner_kind == "partner",
         "rest": usage.rest,
         "header": HEADER,
+        "digits": _DIGITS,
+        "types": types,
+        "owners": owners,
         "reasons": reasons,
         "products": [[p.product_code, p.product_name, p.billing_unit] for p in usage.products],
         "partners": [[partner_id, name] for partner_id, name in partners.items()],
@@ -450,8 +471,8 @@ def _data(usage: Usage) -> JsonObject:
             [
                 customer_places[use.customer_id],
                 products[use.product_code],
-                use.licence_type,
-                use.owner,
+                types.index(use.licence_type),
+                owners.index(use.owner),
                 use.licensed_quantity,
                 use.active_units,
                 use.billed_units,
@@ -513,7 +534,7 @@ def _roster(
         return []
     daily = [roster.daily.get(starts_on + timedelta(days=at), 0) for at in range(dates)]
     seen = [x for one in roster.seen[:most] for x in _unit(one, starts_on, reasons)]
-    return [_digits(daily), seen, list(roster.joiners[:most]), list(roster.leavers[:most])]
+    return [digits(daily), seen, list(roster.joiners[:most]), list(roster.leavers[:most])]
 
 
 def _unit(one: Seen, starts_on: date, reasons: list[str]) -> tuple[str, int, int]:
@@ -521,15 +542,15 @@ def _unit(one: Seen, starts_on: date, reasons: list[str]) -> tuple[str, int, int
     return one.unit_id, (one.last_active_on - starts_on).days, why_not
 
 
-def _digits(values: Sequence[int]) -> str:
-    """Numbers of one width in base 36, one after the other: half the size of a list."""
-    width = max(len(_base36(value)) for value in values)
-    return "".join(_base36(value).rjust(width, "0") for value in values)
+def digits(values: Sequence[int]) -> str:
+    """Numbers of one width in base 64, one after the other: a third of the size of a list."""
+    width = max(len(_base64(value)) for value in values)
+    return "".join(_base64(value).rjust(width, _DIGITS[0]) for value in values)
 
 
-def _base36(value: int) -> str:
-    digits = ""
-    while value or not digits:
-        value, rest = divmod(value, 36)
-        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[rest] + digits
-    return digits
+def _base64(value: int) -> str:
+    text = ""
+    while value or not text:
+        value, rest = divmod(value, len(_DIGITS))
+        text = _DIGITS[rest] + text
+    return text

@@ -9,15 +9,13 @@
   const PAGE_ROWS = 50;
   const TYPES = { monthly: "Monthly", term: "Term", trial: "Trial", none: "No licence" };
   const OWNERS = { partner: "Partner", customer: "Customer" };
-  const UNITS = { user: "users", device: "devices", firewall: "firewalls" };
   const REASONS = {
     trial: "trial licence", term: "term licence", unlicensed: "no licence", none: "no licence",
     outside_flex: "partner outside the Flex programme", legacy_programme: "partner of a legacy programme",
     excluded_territory: "excluded territory", partner_resale: "partner buys from another partner",
     ha_member: "counted through another member of its cluster", not_sfos: "operating system is not SFOS",
-    unknown_product: "unknown product",
+    unknown_product: "unknown product", monthly_not_billed: "monthly licence that is not billed here",
   };
-  const known = { ...data };
   const asOf = `${data.state === "final" ? "Final" : "Provisional"}, as of ${data.as_of}`;
 
   // ---- data -------------------------------------------------------------------------------------
@@ -36,7 +34,8 @@
   const digits = (text) => {
     if (!text) return new Array(data.dates).fill(0);
     const width = text.length / data.dates;
-    return Array.from({ length: data.dates }, (_, at) => parseInt(text.slice(at * width, (at + 1) * width), 36));
+    return Array.from({ length: data.dates }, (_, at) => [...text.slice(at * width, (at + 1) * width)]
+      .reduce((value, digit) => value * data.digits.length + data.digits.indexOf(digit), 0));
   };
 
   const date = (at) => {
@@ -52,7 +51,7 @@
 
   for (const [customer, product, type, owner, licensed, active, billed, joined, left, toDate, notBilled, daily, seen, joiners, leavers] of data.uses) {
     const use = {
-      customer: customers[customer], product: products[product], productAt: product, type, owner, licensed, active,
+      customer: customers[customer], product: products[product], productAt: product, type: data.types[type], owner: data.owners[owner], licensed, active,
       billed, joined, left, toDate, notBilled, daily, seen: seen || [], joiners: joiners || [], leavers: leavers || [],
     };
     const one = use.customer;
@@ -120,9 +119,9 @@
 
   const last = data.dates - 1;
   const columns = [
-    { label: "Name and details", value: (one) => one.name, text: true, ascends: true },
-    { label: "Type", value: (one) => one.type, text: true, ascends: true },
-    { label: "Owner", value: (one) => one.owner, text: true, ascends: true },
+    { label: "Name and details", value: (one) => one.name, text: true, words: true },
+    { label: "Type", value: (one) => one.type, text: true, words: true },
+    { label: "Owner", value: (one) => one.owner, text: true, words: true },
     { label: `Per date, ${data.dates} days`, value: (one) => dailyOf(one.uses)[last], text: true },
     { label: "Since last month", value: (one) => (one.joined || 0) + (one.left || 0) },
     { label: "Active units", value: (one) => one.active },
@@ -139,7 +138,7 @@
   const sort = () => {
     const { column, ascends } = sorted;
     const values = new Map(found.map((one) => [one, column.value(one)]));
-    const order = column.value(customers[0] || { name: "" }) && typeof values.get(found[0]) === "string"
+    const order = column.words
       ? (a, b) => collator.compare(values.get(a), values.get(b))
       : (a, b) => values.get(a) - values.get(b);
     found.sort((a, b) => (ascends ? order(a, b) : order(b, a)) || a.at - b.at);
@@ -152,7 +151,7 @@
     const cell = element("th", { scope: "col", class: column.text ? "text" : null, "aria-sort": "none" }, button);
     column.cell = cell;
     button.addEventListener("click", () => {
-      sorted.ascends = sorted.column === column ? !sorted.ascends : Boolean(column.ascends);
+      sorted.ascends = sorted.column === column ? !sorted.ascends : Boolean(column.words);
       sorted.column = column;
       start = 0;
       show();
@@ -183,7 +182,7 @@
       () => element("td", { class: "text" }, one.type),
       () => element("td", { class: "text" }, one.owner || quiet("not known")),
       () => element("td", { class: "text" }, sparkline(dailyOf(one.uses), one.name)),
-      () => element("td", {}, ...change(one.joined, one.left)),
+      () => element("td", { class: "change" }, ...change(one.joined, one.left)),
       () => element("td", {}, number.format(one.active), one.billed === one.active ? null : element("small", {}, `${number.format(one.billed)} billed`)),
     ][at]();
   }));
@@ -199,7 +198,7 @@
       if (at === 3 && figure === "active") return element("td", { class: "text" }, sparkline(dailyOf(uses), label));
       if (at === 4 && figure === "active") {
         const known = uses.filter((use) => use.joined !== null);
-        return element("td", {}, ...(known.length ? change(sum(known, "joined"), sum(known, "left")) : change(null, null)));
+        return element("td", { class: "change" }, ...(known.length ? change(sum(known, "joined"), sum(known, "left")) : change(null, null)));
       }
       return element("td", {}, at === 5 ? number.format(sum(uses, figure)) : "");
     }));
@@ -269,7 +268,8 @@
     return card;
   }));
 
-  filters.addEventListener("input", filter);
+  byId("search").addEventListener("input", filter);
+  filters.addEventListener("change", (event) => { if (event.target !== byId("search")) filter(); });
   filters.addEventListener("submit", (event) => event.preventDefault());
   filters.addEventListener("reset", () => setTimeout(filter));
   const turn = (rows) => {
@@ -294,8 +294,10 @@
 
   const more = (listed, all) => {
     if (listed >= all) return null;
-    const which = listed ? `First ${number.format(listed)} of ${number.format(all)}` : `${number.format(all)} are not listed in a page of this size`;
-    return element("p", { class: "quiet" }, `${which}; the rest: ${data.rest}.`);
+    const which = listed
+      ? `First ${number.format(listed)} of ${number.format(all)}; the rest are ${data.rest}.`
+      : `A page of this size lists none of the ${number.format(all)}: they are ${data.rest}.`;
+    return element("p", { class: "quiet" }, which);
   };
 
   const terms = (...pairs) => element("dl", {}, ...pairs.filter(Boolean).flatMap(([term, ...value]) => (
@@ -327,7 +329,7 @@
       terms(
         ["Licence", `${TYPES[use.type] || use.type}${use.owner ? `, owned by the ${use.owner}` : ""}`],
         use.licensed === null ? null : ["Bought", number.format(use.licensed)],
-        ["Active units", `${number.format(use.active)} ${UNITS[product.unit] || ""}`],
+        ["Active units", `${number.format(use.active)} ${product.unit && use.active !== 1 ? `${product.unit}s` : product.unit}`],
         ["Billed", number.format(use.billed)],
         reasons.length ? ["Not billed", reasons.join("; ")] : null,
         use.toDate === null ? null : ["Month to date", number.format(use.toDate)],
