@@ -7,7 +7,7 @@ import dagster as dg
 
 from dagster_project.defs import invoices, reference, writer
 from dagster_project.defs.warehouse import MARTS, build_models, raise_if_failed
-from dagster_project.lib import charts, dbt, operations, publish, warehouse
+from dagster_project.lib import charts, dbt, documentation, operations, publish, warehouse
 from dagster_project.lib.settings import Settings
 
 PUBLISHED = dg.AssetKey(["published"])
@@ -35,6 +35,7 @@ def build(settings: Settings, models: dg.AssetsDefinition) -> dg.AssetsDefinitio
             again = AGAIN in context.run.tags
             told = dbt.descriptions(settings)
             done = publish.publish(settings, context.run_id[:8], told, again=again)
+            documentation.write(settings)
             page = operations.write(settings)
         rows = [(mart.schema, mart.table, mart.rows) for mart in done.marts]
         return dg.MaterializeResult(

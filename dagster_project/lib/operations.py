@@ -343,6 +343,7 @@ def _files(settings: Settings, every: Sequence[PeriodStatus]) -> list[tuple[str,
     return [
         ("current.duckdb", "the marts, for SQL"),
         ("marts/", "the same as Parquet, with a manifest"),
+        ("docs.html", "every table and column: what it means, its tests, where it comes from"),
         *(
             (f"../exports/{period}/_vendor/ledger_journal.csv", f"postings of {period}")
             for period in closed[:_PERIODS_SHOWN]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dagster_project.lib import operations, publish
+from dagster_project.lib import documentation, operations, publish
 from dagster_project.lib.settings import Settings
 from invoicing import durable
 from invoicing.verify import BrokenError
@@ -27,8 +27,9 @@ def _publication(root: Path) -> str:
     """The present version and the few kept before it: Parquet files, databases, nothing else."""
     if not root.is_dir():
         return "nothing is published"
-    # The page is made again by each publication and read by nobody but people.
-    known = {root / publish.CURRENT, root / publish.MARTS, root / operations.PAGE}
+    # The pages are made again by each publication and read by nobody but people.
+    known = {root / name for name in (publish.CURRENT, publish.MARTS, operations.PAGE)}
+    known.add(root / documentation.PAGE)
     files, unrecorded = 0, 0
     databases: dict[Path, str | None] = {}
     for folder in sorted(root.glob(f"{publish.MARTS}-*")):

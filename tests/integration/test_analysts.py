@@ -14,11 +14,14 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +29,12 @@ import duckdb
 import polars as pl
 import pytest
 import yaml
+from browser import browser, requests, wait
 from house import REPOSITORY, SEEDS, House
 
+from dagster_project.lib import documentation
 from dagster_project.lib.publish import SCHEMAS
+from dagster_project.lib.settings import Settings
 from invoicing.explain import Unit, explain
 from invoicing.ledger import Ledger
 
@@ -422,6 +428,73 @@ def test_metricflow_gives_the_figures_of_plain_sql(
         assert told == {
             (*(str(cell)[:10] for cell in row[:-1]), Decimal(row[-1])) for row in expected
         }
+
+
+def test_the_page_of_documentation_asks_for_nothing_and_shows_what_the_yaml_says(
+    demo: House, tmp_path: Path
+) -> None:
+    written = demo.home / "published" / "docs.html"
+    page = tmp_path / "docs.html"
+    page.write_bytes(written.read_bytes())
+    assert page.stat().st_size < 6_000_000
+    with _listener() as (address, heard), browser(tmp_path) as driver:
+        driver.get(f"{page.as_uri()}#!/model/model.musterhouse.issued_roster")
+        body = driver.find_element("tag name", "body")
+        shown = wait(lambda: body.text if "Every unit behind every issued" in body.text else "")
+        assert "source_row" in shown
+        assert "BIGINT" in shown
+        driver.get(f"{page.as_uri()}#!/metric/metric.musterhouse.billed_amount")
+        wait(lambda: "always per currency" in body.text if body.is_displayed() else False)
+        # `chrome…` is the page a browser begins with.
+        inside = ("file:", "data:", "blob:", "chrome")
+        assert [one for one in requests(driver) if not one.startswith(inside)] == []
+
+        # It could not if it wanted to; the same page without its policy could.
+        call = "fetch(arguments[0], {mode: 'no-cors'}).then(() => 1, () => 0).then(arguments[1])"
+        assert driver.execute_async_script(call, f"{address}/closed") == 0
+        open_page = tmp_path / "open.html"
+        open_page.write_text(re.sub("<meta http-equiv[^>]*>", "", page.read_text("utf-8")), "utf-8")
+        driver.get(open_page.as_uri())
+        assert driver.execute_async_script(call, f"{address}/open") == 1
+    assert heard == ["/open"]
+
+    settings = Settings(demo.home, demo.landing, demo.seeds)
+    assert documentation.write(settings).read_bytes() == page.read_bytes()
+    # Parsed another time it is the same: no clock, no ids of a run.
+    for manifest in (demo.home / "dbt").glob("manifest-*.json"):
+        manifest.unlink()
+    (demo.home / "dbt" / "target" / "partial_parse.msgpack").unlink(missing_ok=True)
+    assert documentation.write(settings).read_bytes() == page.read_bytes()
+
+
+def test_a_description_cannot_end_the_script() -> None:
+    manifest = {
+        "metadata": {"project_name": "p"},
+        "macros": {},
+        "nodes": {},
+        "docs": {"x": "</script><script>alert(1)</script>"},
+    }
+    assert b"</script><script>alert" not in documentation.page(manifest)
+
+
+@contextmanager
+def _listener() -> Iterator[tuple[str, list[str]]]:
+    """An address on this machine, and the paths it was asked for."""
+    heard: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", heard
+        server.shutdown()
 
 
 if __name__ == "__main__":

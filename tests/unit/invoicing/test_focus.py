@@ -86,10 +86,12 @@ def test_every_folder_keeps_the_rules_and_adds_up_to_its_documents(
         units: dict[str, int] = defaultdict(int)
         for row in rows:
             sums[row["InvoiceId"]] += Decimal(row["BilledCost"])
-            units[row["InvoiceId"]] += int(row["x_PricingQuantity"])
-        numbered = {d.number: d.content["totals"] for d in documents if d.number}
-        assert sums == {number: Decimal(one["amount"]) for number, one in numbered.items()}
-        assert units == {number: one["units"] for number, one in numbered.items()}
+            units[row["InvoiceId"]] += int(row["x_PricingQuantity"] or 0)
+        numbered = {d.number: d.content for d in documents if d.number}
+        assert sums == {
+            number: Decimal(one["tax"]["payable_amount"]) for number, one in numbered.items()
+        }
+        assert units == {number: one["totals"]["units"] for number, one in numbered.items()}
         assert len({row["InvoiceDetailId"] for row in rows}) == len(rows)
         (period,) = checked(folder / "focus_billing_period.csv", "Billing Period")
         bounds = ("BillingPeriodStart", "BillingPeriodEnd", "InvoiceIssuerName")
@@ -174,6 +176,10 @@ def test_tax_is_a_row_of_its_own(ledger: Ledger, run: Path, tmp_path: Path) -> N
     assert (tax["BilledCost"], tax["InvoiceDetailId"]) == ("9.47", "ALPENLAND-000001-tax")
     assert tax["InvoiceDetailDescription"] == "Tax at 20.00 per cent"
     assert json.loads(tax["InvoiceDetailGrain"]) == {"x_TaxCategory": "S", "x_TaxRate": "20.00"}
+    # A document from before there was tax in documents shows its net amounts only.
+    untaxed = {name: value for name, value in content.items() if name != "tax"}
+    assert focus([untaxed])[0].totals == {"ALPENLAND-000001": "47.35"}
+    assert focus([untaxed])[0].rows == detail.rows - 1
     # A run that has only notes yet has no billing period to tell.
     assert focus([{**content, "corrects": {"number": "A"}}]) == []
 
