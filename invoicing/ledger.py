@@ -6,6 +6,7 @@ Storing, reading back and verifying documents. What goes into one is decided in 
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -205,6 +206,8 @@ class Ledger:
 
     def distributors(self) -> list[str]:
         """Ids of all distributors with at least one document, sorted."""
+        if self.root.is_dir():
+            os.scandir(self.root).close()  # glob says nothing of a folder that may not be read
         return sorted({path.parent.name for path in self.root.glob("*/[0-9]*.json")})
 
     def documents(self, distributor_id: str | None = None) -> Iterator[Document]:
@@ -258,6 +261,16 @@ class Ledger:
 
     def roster_path(self, distributor_id: str, sequence: int) -> Path:
         return self.root / distributor_id / f"{sequence:06d}.roster.parquet"
+
+    def roster(self, document: Document) -> Path:
+        """A document's roster, having read all of it. Raises LedgerError when it is another one."""
+        path = self.roster_path(document.distributor_id, document.sequence)
+        if not path.is_file() or durable.file_sha256(path) != document.content["roster"]["sha256"]:
+            raise LedgerError(
+                f"{path} is not the roster {document.name} was issued with. "
+                "Restore the ledger from its backup, then run again."
+            )
+        return path
 
     def staged_roster_path(self, distributor_id: str) -> Path:
         """Where the roster of the next document is written before `append` takes it over."""

@@ -20,7 +20,7 @@ from invoicing.exports.invoice import invoice_csv, invoice_json
 from invoicing.exports.note import note_csv, note_json, note_statements
 from invoicing.exports.statement import statements
 from invoicing.exports.usage import usage_csv
-from invoicing.ledger import Document, Ledger, LedgerError
+from invoicing.ledger import Document, Ledger
 
 FORMAT = "musterhouse-manifest/2"
 MANIFEST = "manifest.json"
@@ -148,13 +148,7 @@ def _named(name: str, files: Iterable[ExportedFile]) -> list[ExportedFile]:
 
 
 def _roster(ledger: Ledger, document: Document) -> ExportedFile:
-    path = ledger.roster_path(document.distributor_id, document.sequence)
-    proof = document.content["roster"]
-    if not path.is_file() or durable.file_sha256(path) != proof["sha256"]:
-        raise LedgerError(
-            f"{path} is not the roster {document.name} was issued with. "
-            "Restore the ledger from its backup, then run again."
-        )
+    path, proof = ledger.roster(document), document.content["roster"]
     return ExportedFile("roster.parquet", path, proof["rows"], {"counted": proof["counted"]})
 
 
