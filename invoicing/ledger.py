@@ -6,6 +6,7 @@ Storing, reading back and verifying documents. What goes into one is decided in 
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -205,6 +206,8 @@ class Ledger:
 
     def distributors(self) -> list[str]:
         """Ids of all distributors with at least one document, sorted."""
+        if self.root.is_dir():
+            os.scandir(self.root).close()  # glob says nothing of a folder that may not be read
         return sorted({path.parent.name for path in self.root.glob("*/[0-9]*.json")})
 
     def documents(self, distributor_id: str | None = None) -> Iterator[Document]:
@@ -259,11 +262,10 @@ class Ledger:
     def roster_path(self, distributor_id: str, sequence: int) -> Path:
         return self.root / distributor_id / f"{sequence:06d}.roster.parquet"
 
-    def intact_roster(self, document: Document) -> Path:
-        """Its roster file. Raises LedgerError when that is not the one it was issued with."""
+    def roster(self, document: Document) -> Path:
+        """A document's roster, having read all of it. Raises LedgerError when it is another one."""
         path = self.roster_path(document.distributor_id, document.sequence)
-        proof = document.content["roster"]
-        if not path.is_file() or durable.file_sha256(path) != proof["sha256"]:
+        if not path.is_file() or durable.file_sha256(path) != document.content["roster"]["sha256"]:
             raise LedgerError(
                 f"{path} is not the roster {document.name} was issued with. "
                 "Restore the ledger from its backup, then run again."
@@ -289,7 +291,8 @@ class Ledger:
         if existing and not document.is_note:
             raise LedgerError(
                 f"{document.period} {distributor_id} {document.currency} is already issued as "
-                f"{existing.name}; an issued document never changes (R24)."
+                f"{existing.name}; an issued document never changes (R24). "
+                "`muster cancel` takes it back."
             )
         staged = self.staged_roster_path(distributor_id)
         head = self.head(distributor_id)
@@ -495,7 +498,9 @@ class Ledger:
     def _check_name(self, distributor_id: str) -> None:
         """Ids are checked on load; this holds whatever the path to here was."""
         if Path(distributor_id).name != distributor_id or distributor_id.startswith("."):
-            raise LedgerError(f"{distributor_id!r} cannot be the name of a ledger folder.")
+            raise LedgerError(
+                f"{distributor_id!r} cannot be the name of a ledger folder: choose another id."
+            )
         if distributor_id.casefold() in (RELEASES, disputes.FILE, heads.FILE):
             raise LedgerError(f"A distributor cannot be called {distributor_id!r}: choose an id.")
         for other in self.distributors():

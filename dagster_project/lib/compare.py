@@ -178,7 +178,7 @@ def read_file(path: Path) -> tuple[Literal["counts", "units"], list[Listed]]:
             f"{path} cannot be compared:\n  " + "\n  ".join(faults[:_FAULTS_TOLD]) + more
         )
     if not rows:
-        raise CompareError(f"{path} has no rows.")
+        raise CompareError(f"{path} has no rows. Give a line for each customer and product.")
     return kind, rows
 
 
@@ -254,7 +254,8 @@ def with_published(
     if not _number(conn, "select count(*) from split"):
         raise CompareError(
             f"The {against} says nothing about {_in_words(scope)}: no snapshot of it is dated up "
-            "to the cut-off, or it knows none of these customers."
+            "to the cut-off, or it knows none of these customers. Have one delivered, or compare "
+            "more with it."
         )
     return _comparison(conn, scope, against)
 
@@ -301,7 +302,10 @@ def with_file(conn: duckdb.DuckDBPyConnection, scope: Scope, path: Path) -> Comp
     )
     asked = _number(conn, "select count(*) from asked")
     if not asked:
-        raise CompareError(f"{path} lists no customer of {_in_words(scope)}.")
+        raise CompareError(
+            f"{path} lists no customer of {_in_words(scope)}. Leave --distributor and --partner "
+            "away, or give their file."
+        )
     if kind == "counts":
         conn.execute(
             "create or replace temp table split as from quality.split_differences('asked')"
@@ -505,14 +509,14 @@ def _check(conn: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     drafted = _texts(conn, "select distinct period from quality.customer_accounts", {})
     if scope.period not in drafted:
         raise CompareError(
-            f"{scope.period} is not drafted; {', '.join(drafted) or 'no period'} is. Months that "
-            "can no longer be corrected are only in the ledger: `muster explain`."
+            f"{scope.period} is not drafted. Give one of {', '.join(drafted) or 'none yet'}. "
+            "Months that can no longer be corrected are only in the ledger: `muster explain`."
         )
     distributors = _texts(conn, f"select distinct distributor_id {accounts}", parameters)
     if scope.distributor_id not in (None, *distributors):
         raise CompareError(
-            f"Distributor {scope.distributor_id!r} has no draft of {scope.period}; "
-            f"{', '.join(distributors)} have."
+            f"Distributor {scope.distributor_id!r} has no draft of {scope.period}. Give one of "
+            f"{', '.join(distributors)}."
         )
     in_scope = f"{accounts} and distributor_id = coalesce($distributor, distributor_id)"
     partners = _texts(
@@ -523,7 +527,8 @@ def _check(conn: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     if scope.partner_id not in (None, *partners):
         raise CompareError(
             f"Partner {scope.partner_id!r} has no customer in "
-            f"{_in_words(Scope(scope.period, scope.distributor_id))}; {', '.join(partners)} have."
+            f"{_in_words(Scope(scope.period, scope.distributor_id))}. Give one of "
+            f"{', '.join(partners)}."
         )
 
 

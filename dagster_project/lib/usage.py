@@ -283,7 +283,7 @@ def _load_before(conn: duckdb.DuckDBPyConnection, ledger: Ledger, period: _Perio
         return False
     conn.execute(
         "create or replace temporary table roster_before as select * from read_parquet(?)",
-        [str(ledger.intact_roster(before))],
+        [str(ledger.roster(before))],
     )
     return True
 

@@ -240,7 +240,7 @@ def _named(name: str, files: Iterable[ExportedFile]) -> list[ExportedFile]:
 
 def _roster(ledger: Ledger, document: Document) -> ExportedFile:
     proof = document.content["roster"]
-    path = ledger.intact_roster(document)
+    path = ledger.roster(document)
     return ExportedFile("roster.parquet", path, proof["rows"], {"counted": proof["counted"]})
 
 

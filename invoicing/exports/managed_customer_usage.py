@@ -153,9 +153,7 @@ def of_document(ledger: Ledger, document: Document) -> Usage:
     """An issued invoice or nil document with its roster, beside the roster of the month before."""
     content = document.content
     earlier = before(ledger, document)
-    rosters = of_files(
-        ledger.intact_roster(document), ledger.intact_roster(earlier) if earlier else None
-    )
+    rosters = of_files(ledger.roster(document), ledger.roster(earlier) if earlier else None)
     managed = _managed(content)
     groups = (*content["lines"], *content["unused"])
     return Usage(

@@ -142,7 +142,11 @@ def test_status_shows_what_waits_and_the_command_that_releases_it(
         (["cascadia", "--by", "R. Roe"], 1, "unapproved_transfer: 1 open"),
         (["sakura", "--by", " "], 1, "needs the name of the person"),
         (["sakura", "--by", "automatic"], 1, "not the name of a person"),
-        (["sakura", "--by", "R. Roe", "--currency", "EUR"], 1, "no draft in EUR, but in JPY"),
+        (
+            ["sakura", "--by", "R. Roe", "--currency", "EUR"],
+            1,
+            "no draft in EUR: give --currency JPY",
+        ),
         (["nobody", "--by", "R. Roe"], 1, "closed for alpenland, cascadia, sakura"),
         (["sakura"], 2, "Missing option '--by'"),
     ],
@@ -220,7 +224,7 @@ def test_verify_says_that_somebody_is_writing(run: Run, ledger: Ledger, tmp_path
 def test_verify_makes_no_home(run: Run, tmp_path: Path) -> None:
     told = run("verify")
     assert told.exit_code == 1
-    assert "is no home" in told.output
+    assert "does not exist, so there is nothing to verify" in told.output
     assert not (tmp_path / "home").exists()
 
 
