@@ -418,7 +418,7 @@ def tell_documents(settings: Settings, period: str) -> None:
             ],
         )
         total = content["totals"]["amount"]
-        tax = _tax_in_words(content.get("tax"), document.currency)
+        tax = _tax_in_words(content.get("tax"), content)
         click.echo(f"Total {total} {document.currency}{tax}, due on {dates['due_on']}\n")
 
 
@@ -441,8 +441,7 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
             ],
         )
         total = money(one["total_amount"], one["minor_units"])
-        taxed = _tax_in_text(one["tax"], one["minor_units"]) if one["lines"] else None
-        tax = _tax_in_words(taxed, one["currency"])
+        tax = _tax_in_words(one["tax"] if one["lines"] else None, one)
         click.echo(f"Total {total} {one['currency']}{tax}, cut-off {one['cutoff_on']}")
         if one["issued"]:
             was, places = one["issued"]["total_amount"], one["minor_units"]
@@ -506,13 +505,18 @@ def _tax_in_text(tax: dict[str, Any] | None, places: int) -> dict[str, Any] | No
     }
 
 
-def _tax_in_words(tax: dict[str, Any] | None, currency: str) -> str:
+def _tax_in_words(tax: dict[str, Any] | None, of: dict[str, Any]) -> str:
     """`, tax S 21.00% 2.10, payable 12.10 EUR`, and why where none is charged."""
+    from invoicing.canonical import price_text
+
     if not tax:
         return ""
+    charged, payable = (
+        money(Decimal(tax[name]), of["minor_units"]) for name in ("tax_amount", "payable_amount")
+    )
+    rate = price_text(Decimal(tax["rate"]), 2)
     reason = f" ({tax['reason']})" if tax["reason"] else ""
-    charged = f"tax {tax['category']} {tax['rate']}% {tax['tax_amount']}{reason}"
-    return f", {charged}, payable {tax['payable_amount']} {currency}"
+    return f", tax {tax['category']} {rate}% {charged}{reason}, payable {payable} {of['currency']}"
 
 
 def _loaded_in_words(settings: Settings) -> str:

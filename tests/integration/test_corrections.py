@@ -73,11 +73,15 @@ def unsettled(house: House) -> list[tuple[object, ...]]:
 @pytest.fixture(scope="module")
 def corrected(tmp_path_factory: pytest.TempPathFactory) -> House:
     """January to March closed, with a late file before February's run and its retraction before
-    March's; then a late file again, when January is out of reach. correction_periods is 2."""
+    March's; then a late file again, when January is out of reach. correction_periods is 2.
+    The distributor is in the seller's country, where tax is charged."""
     root = tmp_path_factory.mktemp("corrected")
     house = House(
         root / "home", root / "landing", seeds=seeds(root / "seeds", correction_periods="2")
     )
+    distributors = house.seeds / "distributors.csv"
+    at_home = distributors.read_text().replace(",AT,", ",NL,").replace("ATU00000024", "NL00B02")
+    distributors.write_text(at_home)
     month_end(house.landing, "2026-01-31", users("2026-01-31"))
     house.muster("close", "2026-01")
     # Three users of C1 turn out to have been active on 20 January: in January's window, not in
@@ -253,6 +257,13 @@ def test_a_cancelled_invoice_is_issued_anew_and_rebuilds_identical(corrected: Ho
     assert corrected.exports() == exports
     assert corrected.marts() == marts
     assert unsettled(corrected) == []
+    # 21 % of 328.30 is 68.943, of 23.78 it is 4.9938; what is cancelled leaves no tax either.
+    assert [
+        json.loads(path.read_bytes())["content"]["tax"]["tax_amount"]
+        for path in sorted((corrected.home / "ledger/alpenland").glob("[0-9]*.json"))
+    ] == ["68.94", "-4.99", "68.94", "4.99", "68.94", "-68.94", "68.94"]
+    validity = corrected.ask("validate")
+    assert (validity["is_valid"], validity["findings"], validity["documents"]) == (True, [], 7)
     # Notes, a cancellation and the invoice issued anew, each figure worked out again.
     found = corrected.ask("verify")
     assert found["is_good"]
