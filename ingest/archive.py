@@ -103,11 +103,13 @@ class Archive:
                 found = hashlib.file_digest(source, "sha256").hexdigest()
         except FileNotFoundError as error:
             raise ArchiveError(
-                f"{path} is missing from the archive: restore it from the backup"
+                f"{path} is missing from the archive: copy it back from objects/ of a backup, "
+                "where it has the same name"
             ) from error
         if found != sha256:
             raise ArchiveError(
-                f"{path} is damaged (its SHA-256 is now {found}): restore it from the backup"
+                f"{path} is damaged (its SHA-256 is now {found}): copy it back from objects/ of a "
+                "backup, where it has the same name"
             )
         return path
 

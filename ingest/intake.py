@@ -202,7 +202,10 @@ def _reread(archive: Archive, slot: Slot, entry: Entry) -> Parsed:
         manifest = archive.verified(entry.manifest_sha256).read_bytes()
     path = archive.verified(entry.sha256)
     if entry.format is None or entry.clock_skew_minutes is None:
-        raise IntakeError(f"journal entry {entry.sequence} names no format or clock skew")
+        raise IntakeError(
+            f"journal entry {entry.sequence} names no format or clock skew: restore journal and "
+            "archive from the same backup"
+        )
     try:
         return parse(
             path,

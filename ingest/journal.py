@@ -124,7 +124,10 @@ class State:
         self.latest[entry.file_name] = entry
         slot = entry.slot
         if slot is None:
-            raise JournalError(f"journal entry {entry.sequence} ({entry.kind}) names no slot")
+            raise JournalError(
+                f"journal entry {entry.sequence} ({entry.kind}) names no slot: restore journal and "
+                "archive from the same backup"
+            )
         match entry.kind:
             case Kind.ACCEPTED:
                 self._withdraw(slot)
@@ -212,7 +215,10 @@ def entries_of(version_set: bytes, entries: Iterable[Entry]) -> list[Entry]:
                 )
             found.append(entry)
     if State(found).version_set() != version_set:
-        raise JournalError("the journal's entries do not make this version set again")
+        raise JournalError(
+            "the journal's entries do not make this version set again: restore journal and archive "
+            "from the same backup"
+        )
     return found
 
 
@@ -318,8 +324,9 @@ class Journal:
                     raise ValueError(f"it is entry {entry.sequence}, so lines are missing or moved")
                 entries.append(entry)
             except (ValueError, KeyError, TypeError) as error:
+                why = f"it lacks {error}" if isinstance(error, KeyError) else error
                 raise JournalError(
-                    f"{self.path}, line {number} is damaged ({error}): "
+                    f"{self.path}, line {number} is damaged ({why}): "
                     "restore the journal and the archive from the same backup"
                 ) from error
         return entries

@@ -120,10 +120,18 @@ def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
             conn = duckdb.connect(str(path))
         conn.execute("SET TimeZone = 'UTC'")
     except duckdb.Error as error:
-        if "Could not set lock" in str(error):
-            raise WarehouseError(f"{path} is in use by another process: {error}") from error
+        said = str(error).rstrip("!.")
+        if "Could not set lock" in said:
+            raise WarehouseError(
+                f"{path} is in use by another process: {said}. End it, or wait, then run this "
+                "again; published/current.duckdb is there to be read"
+            ) from error
+        if "Permission denied" in said:
+            raise WarehouseError(
+                f"{path} may not be opened: {said}. Run this as a user who may write to the home"
+            ) from error
         raise WarehouseError(
-            f"{path} cannot be opened: {error}. Nothing is lost with it: `muster rebuild` makes it "
+            f"{path} cannot be opened: {said}. Nothing is lost with it: `muster rebuild` makes it "
             "again from archive and journal"
         ) from error
     return conn

@@ -138,7 +138,7 @@ def _drafts(conn: duckdb.DuckDBPyConnection | None, period: str) -> list[draft.D
 def _of_document(ledger: Ledger, document: Document, line_number: int) -> Explanation:
     content = document.content
     line = _line(content["lines"], line_number, document.name)
-    path = ledger.roster_path(document.distributor_id, document.sequence)
+    path = ledger.intact_roster(document)
     rows = roster.of_product(path, line["partner_id"], line["product_code"])
     if document.is_note:
         rows = _changed(_rows_before(ledger, document, line), rows)
@@ -161,10 +161,10 @@ def _of_document(ledger: Ledger, document: Document, line_number: int) -> Explan
 def _rows_before(ledger: Ledger, note: Document, line: JsonObject) -> list[Row]:
     """The line's roster in the last document that billed the period before this note."""
     billed = ledger.of_period(note.billed_period, note.distributor_id, note.currency)
-    earlier = [one.sequence for one in billed if one.sequence < note.sequence]
+    earlier = [one for one in billed if one.sequence < note.sequence]
     if not earlier:
         return []
-    path = ledger.roster_path(note.distributor_id, earlier[-1])
+    path = ledger.intact_roster(earlier[-1])
     return roster.of_product(path, line["partner_id"], line["product_code"])
 
 
@@ -214,7 +214,9 @@ def _line(lines: list[JsonObject], line_number: int, name: str) -> JsonObject:
     for line in lines:
         if line["line_number"] == line_number:
             return line
-    raise UnknownLineError(f"{name} has no line {line_number}; it has {len(lines)} lines.")
+    numbers = [line["line_number"] for line in lines]
+    give = f"Give one of {numbers[0]} to {numbers[-1]}" if numbers else "It has none"
+    raise UnknownLineError(f"{name} has no line {line_number}. {give}.")
 
 
 def _units(rows: list[Row], line: JsonObject) -> dict[str, Any]:

@@ -113,7 +113,8 @@ def read(root: Path) -> Heads:
         try:
             anchor = Anchor.from_line(line)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise HeadsError(f"{FILE}: line {position} is damaged ({error})") from error
+            why = f"it lacks {error}" if isinstance(error, KeyError) else error
+            raise HeadsError(f"{FILE}: line {position} is damaged ({why})") from error
         if (anchor.line, anchor.previous_sha256) != (position, previous):
             raise HeadsError(
                 f"{FILE}: line {position} is line {anchor.line} after {anchor.previous_sha256}, "

@@ -6,6 +6,7 @@ Storing, reading back and verifying documents. What goes into one is decided in 
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -205,6 +206,8 @@ class Ledger:
 
     def distributors(self) -> list[str]:
         """Ids of all distributors with at least one document, sorted."""
+        if self.root.is_dir():
+            os.scandir(self.root).close()  # glob says nothing of a folder that may not be read
         return sorted({path.parent.name for path in self.root.glob("*/[0-9]*.json")})
 
     def documents(self, distributor_id: str | None = None) -> Iterator[Document]:

@@ -6,6 +6,7 @@ It reads and judges, and writes nothing; mending is for a person. How a document
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from invoicing.canonical import JsonObject, money_text
 from invoicing.exports import folder
 from invoicing.ledger import Document, Ledger, LedgerError
 
+_HASH = re.compile(r"[0-9a-f]{64}")
 _ZERO = (Decimal(0), Decimal(0))
 
 # Quantity and amount by partner, product and customer.
@@ -96,7 +98,9 @@ def _heads(ledger: Ledger, noted: Iterable[str]) -> str:
                 heads.FILE,
                 f"no line and no document has the hash {one}, of {len(anchors)} lines",
                 "What it stood for was taken out or rewritten since it was noted, or it is of "
-                f"another home. {_restore(ledger)}",
+                f"another home. If it is neither: {_restore(ledger)}"
+                if _HASH.fullmatch(one)
+                else "A hash has 64 hexadecimal digits: give all of it.",
             )
     return f"{len(found.anchors)} lines, each chained to the one before"
 

@@ -9,12 +9,14 @@ import os
 import shutil
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from dagster_project.cli.terminal import printable_output
+from dagster_project.lib import oserrors
 from dagster_project.lib.settings import Settings, keep_private
 
 FAILED = 1
@@ -34,10 +36,23 @@ class _Group(click.Group):
         with printable_output():
             return super().main(*args, **how)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for one in args:
+            # No ledger, database or JSON file can hold it; told here, it is told once for all.
+            if not _is_text(one):
+                raise click.UsageError(
+                    f"{one!r} is not UTF-8. Type it in UTF-8; `locale` shows what this terminal "
+                    "uses.",
+                    ctx,
+                )
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (KeyboardInterrupt, click.Abort):
+            self._interrupted(ctx)
+        except (click.ClickException, click.exceptions.Exit):
             raise
         except BrokenPipeError:
             # The reader of our output, `head` for instance, has seen enough.
@@ -46,8 +61,33 @@ class _Group(click.Group):
         except Exception as error:
             if os.environ.get("MUSTER_TRACEBACK"):
                 raise
+            if any(_is_interrupt(one) for one in _chain(error)):
+                self._interrupted(ctx)
             click.echo(f"muster: {_in_words(error)}{_repair(error, ctx.obj)}", err=True)
             ctx.exit(FAILED)
+
+    def _interrupted(self, ctx: click.Context) -> NoReturn:
+        click.echo(
+            "\nmuster: Interrupted. Nothing that was accepted or issued is lost: run the same "
+            "command again.",
+            err=True,
+        )
+        ctx.exit(FAILED)
+
+
+def _is_text(argument: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    # DuckDB's own is told by its name: importing duckdb for a mistyped word would take too long.
+    return isinstance(error, KeyboardInterrupt) or type(error).__name__ == "InterruptException"
 
 
 def _repair(error: Exception, settings: Settings | None) -> str:
@@ -58,7 +98,8 @@ def _repair(error: Exception, settings: Settings | None) -> str:
             f"\nThe disk of {settings.home} is full, with {free:,} bytes left. Free some and run "
             "the same command again: nothing is lost, and the last publication stays."
         )
-    if not any(damage in str(error) for damage in _DAMAGE):
+    said = str(error)
+    if "muster rebuild" in said or not any(damage in said for damage in _DAMAGE):
         return ""
     return (
         "\nA database file is damaged. Nothing is lost with it: `muster rebuild` makes warehouse "
@@ -70,8 +111,7 @@ def _in_words(error: Exception) -> str:
     if type(error).__module__.split(".")[0] in _OWN_PACKAGES:
         return str(error)
     if isinstance(error, OSError):
-        where = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror or error}{where}"
+        return oserrors.in_words(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
     return (
         f"unexpected {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: "

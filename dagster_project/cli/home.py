@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -111,7 +112,7 @@ def simulate(
 ) -> None:
     """Write made-up landing files for all feeds, deterministic and alive."""
     if plant_seeds is not None and plant is None:
-        raise click.ClickException("--plant-seeds needs --plant: whose data goes bad?")
+        raise click.UsageError("--plant-seeds needs --plant: whose data goes bad?")
     for folder in (out, plant_seeds):
         if folder is not None and not force and folder.is_dir() and any(folder.iterdir()):
             raise click.ClickException(
@@ -156,6 +157,16 @@ def rebuild(settings: Settings) -> None:
 @click.pass_obj
 def ui(settings: Settings, port: int) -> None:
     """Open Dagster's UI of this home on 127.0.0.1, with schedules and the landing sensor on."""
+    with socket.socket() as probe:
+        # As the server does it: a port that was left a moment ago is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise click.ClickException(
+                f"Port {port} of 127.0.0.1 cannot be listened on ({error.strerror}): give another "
+                "with --port, or end what listens there."
+            ) from error
     settings.create_home()
     os.environ.update(settings.environment())
     arguments = ["-m", "dagster_dg_cli.cli", "dev", "--host", "127.0.0.1", "--port", str(port)]

@@ -49,6 +49,11 @@ def load(settings: Settings) -> None:
 
     with working(settings, "load") as open_runner:
         is_new = load_new(settings, open_runner)
+    if not settings.landing.is_dir():
+        raise click.ClickException(
+            f"Nothing new can have landed: {settings.landing} does not exist. Mount it, or give "
+            "the right folder with --landing or MUSTER_LANDING."
+        )
     if is_new:
         tell_feeds(find(settings))
     else:
@@ -81,7 +86,7 @@ def draft(
     check_period(settings, period)
     if policies or cutoff_day is not None:
         if partner:
-            raise click.ClickException(
+            raise click.UsageError(
                 "--partner previews the draft as it is: leave --set and --cutoff-day away."
             )
         tell_what_if(settings, period, policies, cutoff_day, distributor, as_json=as_json)
@@ -91,11 +96,13 @@ def draft(
     if partner:
         tell_preview(settings, period, partner, distributor, as_json=as_json)
         return
-    drafts = [
-        one
-        for one in _drafts(settings, period)
-        if distributor in (None, one["distributor"]["distributor_id"])
-    ]
+    every = _drafts(settings, period)
+    drafts = [one for one in every if distributor in (None, one["distributor"]["distributor_id"])]
+    if every and not drafts:
+        there = ", ".join(sorted({one["distributor"]["distributor_id"] for one in every}))
+        raise click.ClickException(
+            f"Distributor {distributor!r} has no draft of {period}. Give one of {there}."
+        )
     if as_json:
         print_json([_draft_in_text(one) for one in drafts])
     else:
@@ -115,7 +122,8 @@ def close(settings: Settings, period: str) -> None:
         load_new(settings, open_runner)
         if not _drafts(settings, period):
             raise click.ClickException(
-                f"There is nothing to close in {period}. {_loaded_in_words(settings)}"
+                f"There is nothing to close in {period}. Give a period of what is loaded, or load "
+                f"more. {_loaded_in_words(settings)}"
             )
         open_runner().month_end(period)
     click.get_current_context().exit(tell_periods(settings, [period]))
@@ -139,7 +147,9 @@ def cancel(settings: Settings, number: str, reason: str, by: str, on: datetime |
     printed_on = (on or datetime.now(UTC)).date().isoformat()
     invoice = Ledger(settings.ledger).numbered(number)
     if invoice is None:
-        raise click.ClickException(f"No document has the number {number}. See `muster status`.")
+        raise click.ClickException(
+            f"No document has the number {number}. `muster status` lists them."
+        )
     with working(settings, f"cancel {number}") as open_runner:
         # Run again after a run that ended between the note and its files, it makes the files.
         done = next((d for d in Ledger(settings.ledger).documents() if d.cancels == number), None)

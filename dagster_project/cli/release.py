@@ -79,10 +79,11 @@ def _seen(ledger: Ledger, period: str, distributor: str, currency: str | None) -
     decided = records(ledger, period)
     found = [one for one in decided if one.distributor_id == distributor]
     if not found:
-        there = ", ".join(sorted({one.distributor_id for one in decided})) or "nobody"
+        there = ", ".join(sorted({one.distributor_id for one in decided}))
+        closed = f"it was closed for {there}" if there else "it was not closed yet"
         raise click.ClickException(
-            f"There is nothing to release in {period} for {distributor!r}: it was closed for "
-            f"{there}. `muster close {period}` shows what waits for approval."
+            f"There is nothing to release in {period} for {distributor!r}: {closed}. "
+            f"`muster close {period}` shows what waits for approval."
         )
     currencies = [one.currency for one in found]
     if currency is None and len(found) > 1:

@@ -5,9 +5,14 @@ Only what passes between a command and the terminal belongs here; how results lo
 
 from __future__ import annotations
 
+import codecs
+import io
+import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 from ingest.reasons import printable
@@ -38,11 +43,24 @@ def _line(text: str) -> str:
     return "\t".join(printable(part, longest=None) for part in text.split("\t"))
 
 
+def _as_json(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
 @contextmanager
 def printable_output() -> Iterator[None]:
     """Both streams, while a command runs."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = Printable(before[0]), Printable(before[1])
+    # A stream that the caller closed is None.
+    streams = [one or Path(os.devnull).open("w", encoding="utf-8") for one in before]  # noqa: SIM115
+    codecs.register_error("as_json", _as_json)
+    for one in streams:
+        # A terminal that is not UTF-8 gets `\\u0142` for what it cannot show, not an error.
+        if isinstance(one, io.TextIOWrapper) and one.errors == "strict":
+            one.reconfigure(errors="as_json")
+    sys.stdout, sys.stderr = Printable(streams[0]), Printable(streams[1])
     try:
         yield
     finally:

@@ -56,9 +56,9 @@ def _named(policies: Sequence[str]) -> dict[str, str]:
     for text in policies:
         name, equals, value = text.partition("=")
         if not (name and equals):
-            raise click.ClickException(
-                f"--set {text!r}: write POLICY=VALUE, active_window_days=31."
-            )
+            raise click.UsageError(f"--set {text!r}: write POLICY=VALUE, active_window_days=31.")
+        if name in named:
+            raise click.UsageError(f"--set gives {name} twice: leave one.")
         named[name] = value
     return named
 

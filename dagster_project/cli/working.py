@@ -70,10 +70,11 @@ def feeds() -> Collection[str]:
 
 def check_period(settings: Settings, period: str) -> None:
     if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", period):
-        raise click.ClickException(f"{period!r} is not a period such as 2026-01.")
+        raise click.UsageError(f"{period!r} is not a period such as 2026-01.")
     if period < f"{settings.first_day:%Y-%m}":
         raise click.ClickException(
-            f"{period} lies before the first day, {settings.first_day} (MUSTER_FIRST_DAY)."
+            f"{period} lies before the first day, {settings.first_day}. Give a later period, or "
+            "set MUSTER_FIRST_DAY if earlier files are to count."
         )
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from dagster_project.lib import lock
+from dagster_project.lib import lock, oserrors
 from dagster_project.lib.settings import Settings
 
 # One pool for every step that writes. It orders the runs Dagster starts; the lock holds against
@@ -90,4 +90,5 @@ def told_in_words() -> Iterator[None]:
         duckdb.IOException,
         duckdb.OutOfMemoryException,
     ) as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        said = oserrors.in_words(error) if isinstance(error, OSError) else str(error)
+        raise dg.Failure(description=said, allow_retries=False) from error

@@ -111,8 +111,12 @@ def find(source: Path, number: int | None = None) -> Backup:
     backups = _stored(source)
     found = [one for one in backups if number in (None, one.number)]
     if not found:
-        have = ", ".join(str(one.number) for one in backups) or "none"
-        raise BackupError(f"{source} has no backup{f' {number}' if number else ''}; it has {have}.")
+        if not backups:
+            raise BackupError(
+                f"{source} holds no backup. Give the folder that `muster backup --to` was given."
+            )
+        have = ", ".join(str(one.number) for one in backups)
+        raise BackupError(f"{source} has no backup {number}. Give one of {have}.")
     return found[-1]
 
 
@@ -237,10 +241,14 @@ def _stored(target: Path) -> list[Backup]:
             value = json.loads(path.read_text(encoding="utf-8"))
             if value["format"] != FORMAT:
                 raise BackupError(
-                    f"{path} is of format {value['format']!r}; this version reads {FORMAT}."
+                    f"{path} is of format {value['format']!r}; this version reads {FORMAT}. Use "
+                    "the version that wrote it."
                 )
             files = tuple(File(**file) for file in value["files"])
             found.append(Backup(value["number"], value["made_at"], files))
         except (ValueError, KeyError, TypeError) as error:
-            raise BackupError(f"{path} is no backup's list of files: {error}") from error
+            raise BackupError(
+                f"{path} is no backup's list of files ({error}). Move it away: the other backups "
+                "in that folder stand by themselves."
+            ) from error
     return found

@@ -178,7 +178,7 @@ def read_file(path: Path) -> tuple[Literal["counts", "units"], list[Listed]]:
             f"{path} cannot be compared:\n  " + "\n  ".join(faults[:_FAULTS_TOLD]) + more
         )
     if not rows:
-        raise CompareError(f"{path} has no rows.")
+        raise CompareError(f"{path} has no rows. Give a line for each customer and product.")
     return kind, rows
 
 
@@ -505,14 +505,14 @@ def _check(conn: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     drafted = _texts(conn, "select distinct period from quality.customer_accounts", {})
     if scope.period not in drafted:
         raise CompareError(
-            f"{scope.period} is not drafted; {', '.join(drafted) or 'no period'} is. Months that "
-            "can no longer be corrected are only in the ledger: `muster explain`."
+            f"{scope.period} is not drafted. Give one of {', '.join(drafted) or 'none yet'}. "
+            "Months that can no longer be corrected are only in the ledger: `muster explain`."
         )
     distributors = _texts(conn, f"select distinct distributor_id {accounts}", parameters)
     if scope.distributor_id not in (None, *distributors):
         raise CompareError(
-            f"Distributor {scope.distributor_id!r} has no draft of {scope.period}; "
-            f"{', '.join(distributors)} have."
+            f"Distributor {scope.distributor_id!r} has no draft of {scope.period}. Give one of "
+            f"{', '.join(distributors)}."
         )
     in_scope = f"{accounts} and distributor_id = coalesce($distributor, distributor_id)"
     partners = _texts(
@@ -523,7 +523,8 @@ def _check(conn: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     if scope.partner_id not in (None, *partners):
         raise CompareError(
             f"Partner {scope.partner_id!r} has no customer in "
-            f"{_in_words(Scope(scope.period, scope.distributor_id))}; {', '.join(partners)} have."
+            f"{_in_words(Scope(scope.period, scope.distributor_id))}. Give one of "
+            f"{', '.join(partners)}."
         )
 
 

@@ -160,6 +160,7 @@ def invoke(
 ) -> list[NodeResult]:
     """One dbt command in this process, always with absolute paths and without telemetry."""
     # Imported here: 1.2 s that a person asking for help need not wait for.
+    from click import Abort
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
@@ -188,10 +189,15 @@ def invoke(
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     results = getattr(answer.result, "results", None)
     if results is None:
+        if isinstance(answer.exception, KeyboardInterrupt | Abort):
+            raise KeyboardInterrupt from answer.exception
+        log = f"Its log is {settings.dbt_logs}/dbt.log"
         if answer.exception is not None:
-            raise DbtError(f"dbt {arguments[0]}: {answer.exception}") from answer.exception
+            raise DbtError(
+                f"dbt {arguments[0]} failed: {answer.exception}\n{log}."
+            ) from answer.exception
         if not answer.success:
-            raise DbtError(f"dbt {arguments[0]} failed; its log is {settings.dbt_logs}/dbt.log")
+            raise DbtError(f"dbt {arguments[0]} failed, and did not say why. {log}.")
         return []
     return [
         NodeResult(

@@ -53,14 +53,19 @@ def mark_received(settings: Settings, what: Mapping[tuple[str, date], str]) -> N
 
 
 def seeds_changed(settings: Settings) -> bool:
-    """Whether a reviewed seed is not the version accepted last, or none was accepted yet."""
+    """Whether a reviewed seed is not the version accepted last, is gone, or none was accepted yet.
+
+    One that is gone, or all of them with their folder, is for the load to refuse in words.
+    """
     from ingest.journal import Journal
 
     accepted = Journal(settings.journal).state().reference
-    return any(
-        seed.name not in accepted
-        or accepted[seed.name].sha256 != hashlib.sha256(seed.read_bytes()).hexdigest()
+    here = {
+        seed.name: hashlib.sha256(seed.read_bytes()).hexdigest()
         for seed in settings.seeds.glob("*.csv")
+    }
+    return not accepted.keys() <= here.keys() or any(
+        name not in accepted or accepted[name].sha256 != sha256 for name, sha256 in here.items()
     )
 
 

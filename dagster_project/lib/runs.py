@@ -118,6 +118,8 @@ class Runner:
             raise_on_error=False,
         )
         if not result.success:
+            if any(_is_interrupt(event) for event in result.all_events):
+                raise KeyboardInterrupt
             raise RunError(_why(result))
 
 
@@ -164,6 +166,20 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _is_interrupt(event: dg.DagsterEvent) -> bool:
+    if not event.is_step_failure:
+        return False
+    error = event.step_failure_data.error
+    while error is not None:
+        if error.cls_name in (
+            KeyboardInterrupt.__name__,
+            dg.DagsterExecutionInterruptedError.__name__,
+        ):
+            return True
+        error = error.cause
+    return False
 
 
 def _why(result: dg.ExecuteInProcessResult) -> str:

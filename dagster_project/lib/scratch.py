@@ -52,7 +52,7 @@ def take_versions(settings: Settings, scratch: Settings, version_set: str, tell:
     try:
         text = archive.verified(version_set).read_bytes()
     except ArchiveError as error:
-        raise ScratchError(f"The list of versions cannot be read: {error}.") from error
+        raise ScratchError(f"The list of versions the document names: {error}.") from error
     entries = entries_of(text, journal.entries())
     kept_from = journal.state().kept_from
     if any(one.slot and one.slot.is_before(kept_from) for one in entries):
@@ -130,8 +130,8 @@ def take_warehouse(settings: Settings, scratch: Settings) -> None:
             reader = duckdb.connect(str(settings.warehouse), read_only=True)
         except duckdb.Error as error:
             raise ScratchError(
-                f"{settings.warehouse} cannot be read: {error}. If it is damaged, move it away and "
-                "run `muster rebuild`."
+                f"{settings.warehouse} cannot be read: {str(error).rstrip('!.')}. If it is "
+                "damaged, `muster rebuild` makes it again."
             ) from error
         with reader:
             shutil.copyfile(settings.warehouse, scratch.warehouse)

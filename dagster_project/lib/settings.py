@@ -71,8 +71,8 @@ class Settings:
         """Arguments first, then MUSTER_HOME, MUSTER_LANDING, MUSTER_SEEDS, then the defaults.
 
         Raises SettingsError when MUSTER_FIRST_DAY is not a date, MUSTER_LARGEST_FILE_BYTES is not
-        a number, MUSTER_ALERT is not a command, or two folders overlap so that one would be read
-        as the other.
+        a number, MUSTER_ALERT is not a command, a folder is none or its path not UTF-8, or two
+        folders overlap so that one would be read as the other.
         """
         values = os.environ if environment is None else environment
         settings = cls(
@@ -91,6 +91,8 @@ class Settings:
                 "Musterhouse writes. Give the landing folder a place of its own: "
                 "--landing or MUSTER_LANDING."
             )
+        for name in ("home", "landing", "seeds"):
+            _check_folder(name, getattr(settings, name))
         return settings
 
     @property
@@ -192,6 +194,19 @@ def _absolute(path: str | Path) -> Path:
     return Path(path).expanduser().absolute()
 
 
+def _check_folder(name: str, path: Path) -> None:
+    if any("\ud800" <= character <= "\udfff" for character in str(path)):
+        raise SettingsError(
+            f"{name} is {str(path)!r}, which is not UTF-8. Rename the folder, or give another with "
+            f"--{name} or MUSTER_{name.upper()}."
+        )
+    if path.exists() and not path.is_dir():
+        raise SettingsError(
+            f"{name} is {path}, which is a file. Give a folder with --{name} or "
+            f"MUSTER_{name.upper()}."
+        )
+
+
 def _command(text: str) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(text))
@@ -202,13 +217,13 @@ def _command(text: str) -> tuple[str, ...]:
 
 
 def _bytes(text: str | int) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
+    number = str(text)
+    if not (number.isascii() and number.isdigit() and int(number)):
         raise SettingsError(
             f"MUSTER_LARGEST_FILE_BYTES is {text!r}; it must be a number of bytes such as "
             f"{LARGEST_FILE_BYTES}."
-        ) from error
+        )
+    return int(number)
 
 
 def _first_day(text: str) -> date:

@@ -196,9 +196,14 @@ def published(settings: Settings) -> duckdb.DuckDBPyConnection | None:
     try:
         conn = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
+        said = str(error).rstrip("!.")
+        if "Permission denied" in said:
+            raise PublicationError(
+                f"{path} may not be read: {said}. Ask for the group of its folder."
+            ) from error
         raise PublicationError(
-            f"{path} cannot be read: {error}. Nothing is lost with it: `muster rebuild` publishes "
-            "again"
+            f"{path} cannot be read: {said}. Nothing is lost with it: `muster rebuild` publishes "
+            "again."
         ) from error
     conn.execute("set timezone = 'UTC'")
     return conn
@@ -533,8 +538,8 @@ def _next(
         steps.append(f"{ready[0]} is over and not closed: `muster close {ready[0]}`.")
     if not steps and not any(feed.files for feed in feeds):
         steps.append(
-            f"Nothing is loaded. Put landing files into {settings.landing} and run `muster load`, "
-            "or see it work with `muster demo`."
+            f"Nothing is loaded into {settings.home}. Put landing files into {settings.landing} "
+            "and run `muster load`, or see it work with `muster demo`."
         )
     return steps
 

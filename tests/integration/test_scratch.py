@@ -141,7 +141,7 @@ def test_missing_and_damaged_archive_files_are_all_named(later: House, tmp_path:
     assert "2 of the " in told
     assert f"{missing['file_name']}: {home}/archive/{missing['sha256']} is missing" in told
     assert f"{flipped['file_name']}: {path} is damaged" in told
-    assert "restore it from the backup" in told
+    assert "copy it back from objects/ of a backup" in told
     version_set = _read(home / "ledger/alpenland/000001.json")["provenance"]["version_set_sha256"]
     (home / "archive" / version_set).unlink()
     told = house.muster("reproduce", "ALPENLAND-000001", expect=1)

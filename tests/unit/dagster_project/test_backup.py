@@ -107,7 +107,7 @@ def test_a_damaged_archive_is_not_taken_for_good(home: Path, tmp_path: Path) -> 
     file.write_bytes(b"other rows!!!")
     with pytest.raises(BackupError, match="is damaged"):
         backup.take(settings(home), tmp_path / "backups", quietly)
-    with pytest.raises(BackupError, match="has no backup"):
+    with pytest.raises(BackupError, match="holds no backup"):
         backup.find(tmp_path / "backups")
 
 
@@ -166,7 +166,7 @@ def test_a_backup_is_finished_with_its_list_or_not_at_all(
     monkeypatch.setattr(backup.durable, "write_file", failing(backup.durable.write_file, 1))
     with pytest.raises(OSError, match="cut short"):
         backup.take(settings(home), target, quietly)
-    with pytest.raises(BackupError, match="has no backup"):
+    with pytest.raises(BackupError, match="holds no backup"):
         backup.find(target)
     made, copied = backup.take(settings(home), target, quietly)
     # Everything but the list had been copied already.

@@ -1,13 +1,16 @@
 """What of the landing folder is new since it was last received."""
 
 import os
+import shutil
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from dagster_project.lib import receiving
-from dagster_project.lib.settings import Settings
+from dagster_project.lib.settings import REPOSITORY, Settings
+from ingest.reference import receive_reference
 
 
 @pytest.fixture
@@ -93,3 +96,13 @@ def test_odd_names_and_folders_that_cannot_be_opened_end_nothing(
         assert _days(settings) == []
     # Once it can be opened it is new.
     assert _days(settings) == ["usage/2026-01-03"]
+
+
+def test_a_seed_that_is_gone_is_a_change_for_the_load_to_refuse(settings: Settings) -> None:
+    """Whoever mistypes the folder of the seeds is not told that nothing is new."""
+    shutil.copytree(REPOSITORY / "seeds", settings.seeds)
+    receive_reference(settings.home, settings.seeds)
+    assert not receiving.seeds_changed(settings)
+    assert receiving.seeds_changed(replace(settings, seeds=settings.home / "nowhere"))
+    (settings.seeds / "policies.csv").unlink()
+    assert receiving.seeds_changed(settings)

@@ -35,7 +35,7 @@ def test_damage_and_loss_are_named(tmp_path: Path) -> None:
     sha256 = archive.add_bytes(b"one")
     archive.path(sha256).chmod(0o644)
     archive.path(sha256).write_bytes(b"onf")
-    with pytest.raises(ArchiveError, match=r"is damaged .* restore it from the backup"):
+    with pytest.raises(ArchiveError, match=r"is damaged .* copy it back from objects/ of a backup"):
         archive.verified(sha256)
     archive.path(sha256).unlink()
     with pytest.raises(ArchiveError, match="is missing from the archive"):

@@ -63,7 +63,7 @@ def test_an_issued_line_is_explained_by_its_own_roster_not_by_todays_draft(
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("2026-01 alpenland 9", "no line 9; it has 3 lines"),
+        ("2026-01 alpenland 9", "no line 9. Give one of 1 to 3"),
         ("2026-01 nobody 1", "neither issued nor drafted"),
         ("2027-01 alpenland 1", "muster draft 2027-01"),
         ("NOBODY-000001 1", "No document has the number NOBODY-000001"),
