@@ -86,8 +86,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    # DuckDB's own is told by its name: importing duckdb for a mistyped word would take too long.
-    return isinstance(error, KeyboardInterrupt) or type(error).__name__ == "InterruptException"
+    # DuckDB makes a RuntimeError of it.
+    return isinstance(error, KeyboardInterrupt) or str(error) == "Query interrupted"
 
 
 def _repair(error: Exception, settings: Settings | None) -> str:

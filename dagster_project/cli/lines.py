@@ -69,7 +69,10 @@ def sql(settings: Settings, query: str, as_csv: bool) -> None:
             headers = [column[0] for column in cursor.description or []]
             rows = [[plain(value) for value in row] for row in cursor.fetchall()]
         except duckdb.Error as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(
+                f"The query cannot be run: {error}\n"
+                '`muster sql "show all tables"` lists tables and their columns.'
+            ) from error
     if as_csv:
         import csv
 

@@ -57,6 +57,9 @@ def printable_output() -> Iterator[None]:
     streams = [one or Path(os.devnull).open("w", encoding="utf-8") for one in before]  # noqa: SIM115
     codecs.register_error("as_json", _as_json)
     for one in streams:
+        if isinstance(one, io.TextIOWrapper) and codecs.lookup(one.encoding).name == "ascii":
+            # click takes ASCII for a mistake and would write UTF-8 past what is done here.
+            one.reconfigure(encoding="utf-8")
         # A terminal that is not UTF-8 gets `\\u0142` for what it cannot show, not an error.
         if isinstance(one, io.TextIOWrapper) and one.errors == "strict":
             one.reconfigure(errors="as_json")

@@ -173,6 +173,8 @@ def _is_interrupt(event: dg.DagsterEvent) -> bool:
         return False
     error = event.step_failure_data.error
     while error is not None:
+        if "Query interrupted" in error.message:  # by DuckDB
+            return True
         if error.cls_name in (
             KeyboardInterrupt.__name__,
             dg.DagsterExecutionInterruptedError.__name__,

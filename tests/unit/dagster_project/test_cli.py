@@ -151,16 +151,28 @@ def test_a_stop_by_ctrl_c_is_told_whatever_it_interrupted(
         assert "unexpected" not in result.output
 
 
-def test_a_terminal_that_is_not_utf_8_gets_escapes(tmp_path: Path) -> None:
-    house = tmp_path / "Bärwald-ł-😀"
-    command = [sys.executable, "-c", "from dagster_project.cli import main; main()"]
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("latin-1", b"B\xe4r-\\u0142-\\ud83d\\ude00-\\u001b"),
+        ("ascii", "Bär-ł-😀-\\u001b".encode()),  # click's own rule: ASCII is nobody's wish
+        ("utf-8", "Bär-ł-😀-\\u001b".encode()),
+    ],
+)
+def test_a_terminal_that_is_not_utf_8_gets_escapes(
+    tmp_path: Path, encoding: str, shown: bytes
+) -> None:
+    landing = tmp_path / "Bär-ł-😀-\x1b"
+    code = "from dagster_project.cli import main; main()"
+    arguments = ["--home", str(tmp_path / "home"), "--landing", str(landing), "status"]
     done = subprocess.run(
-        [*command, "--home", str(tmp_path), "--landing", str(house), "status"],
+        [sys.executable, "-c", code, *arguments],
         capture_output=True,
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        check=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=False,
     )
-    assert rb"B\u00e4rwald-\u0142-\ud83d\ude00" in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert shown + b" and run" in done.stdout
 
 
 def test_a_closed_output_is_no_fault(tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def test_what_cannot_be_used_is_named() -> None:
     for text in ("0", "-1", "²"):
         with pytest.raises(SettingsError, match="MUSTER_LARGEST_FILE_BYTES"):
             Settings.from_environment({"MUSTER_LARGEST_FILE_BYTES": text})
-    with pytest.raises(SettingsError, match="home is .* which is not UTF-8. .* MUSTER_HOME"):
+    with pytest.raises(SettingsError, match=r"home is .* which is not UTF-8. .* MUSTER_HOME"):
         Settings.from_environment({"MUSTER_HOME": "/tmp/\udcff"})
-    with pytest.raises(SettingsError, match="seeds is .* which is a file. .* MUSTER_SEEDS"):
+    with pytest.raises(SettingsError, match=r"seeds is .* which is a file. .* MUSTER_SEEDS"):
         Settings.from_environment({"MUSTER_SEEDS": __file__})
     with pytest.raises(SettingsError, match="MUSTER_FIRST_DAY is 'soon'"):
         Settings.from_environment({"MUSTER_FIRST_DAY": "soon"})
