@@ -54,9 +54,9 @@ def objections(
 def name_fault(by: str) -> str | None:
     """Why this cannot be the name of a person who approves, or None."""
     if not by.strip() or not by.isprintable():
-        return "An approval needs the name of the person who gives it."
+        return "An approval needs the name of the person who gives it, in one line: --by NAME."
     if same_person(by, AUTOMATIC):
-        return f"`{by}` is not the name of a person."
+        return f"`{by}` is not the name of a person: give yours."
     return None
 
 
@@ -71,7 +71,7 @@ def check_drafted(
             there = ", ".join(f"{one[1]} {one[2]}" for one in drafted) or "nobody"
             raise ApprovalError(
                 f"An approval names {' '.join(key)}, which has no draft here. Drafts of {period} "
-                f"are there for {there}."
+                f"are there for {there}: approve one of these."
             )
         if keys.count(key) > 1:
             raise ApprovalError(f"Two approvals name {' '.join(key)}: leave one.")

@@ -292,7 +292,8 @@ class Ledger:
         if existing and not document.is_note:
             raise LedgerError(
                 f"{document.period} {distributor_id} {document.currency} is already issued as "
-                f"{existing.name}; an issued document never changes (R24)."
+                f"{existing.name}; an issued document never changes (R24). "
+                "`muster cancel` takes it back."
             )
         staged = self.staged_roster_path(distributor_id)
         head = self.head(distributor_id)
@@ -498,7 +499,9 @@ class Ledger:
     def _check_name(self, distributor_id: str) -> None:
         """Ids are checked on load; this holds whatever the path to here was."""
         if Path(distributor_id).name != distributor_id or distributor_id.startswith("."):
-            raise LedgerError(f"{distributor_id!r} cannot be the name of a ledger folder.")
+            raise LedgerError(
+                f"{distributor_id!r} cannot be the name of a ledger folder: choose another id."
+            )
         if distributor_id.casefold() in (RELEASES, disputes.FILE, heads.FILE):
             raise LedgerError(f"A distributor cannot be called {distributor_id!r}: choose an id.")
         for other in self.distributors():

@@ -163,7 +163,8 @@ def reissue(conn: duckdb.DuckDBPyConnection, ledger: Ledger, run: Sequence[Docum
     if not path.exists():
         raise NotReproducibleError(
             f"The versions {wanted.name} names give no such document: nothing is drafted for "
-            f"{wanted.period} {wanted.distributor_id} {wanted.currency} from them."
+            f"{wanted.period} {wanted.distributor_id} {wanted.currency} from them. Try "
+            "the version of Musterhouse that its provenance names."
         )
     return Document.from_bytes(path.read_bytes())
 

@@ -109,7 +109,8 @@ def _record(
     if not settings.ledger.exists():
         # Taking the lock would make a home out of a mistyped path.
         raise click.ClickException(
-            f"{settings.ledger} has no issued documents, so there is nothing to dispute."
+            f"{settings.ledger} has no issued documents, so there is nothing to dispute. Give the "
+            "right home with --home."
         )
     with lock.writer(settings.lock, "muster dispute"):
         ledger = Ledger(settings.ledger)

@@ -42,7 +42,8 @@ def tell_preview(
         ]
     if not found:
         raise click.ClickException(
-            f"{partner_id} has nothing in the draft of {period} for {distributor_id}."
+            f"{partner_id} has nothing in the draft of {period} for {distributor_id}. "
+            "Leave --distributor away to see whose it is."
         )
     if as_json:
         print_json([_as_json(preview, is_closed, as_of) for preview, is_closed in found])

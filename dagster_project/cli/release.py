@@ -93,7 +93,8 @@ def _seen(ledger: Ledger, period: str, distributor: str, currency: str | None) -
     of_currency = [one for one in found if currency in (None, one.currency)]
     if not of_currency:
         raise click.ClickException(
-            f"{period} {distributor} has no draft in {currency}, but in {' and '.join(currencies)}."
+            f"{period} {distributor} has no draft in {currency}: "
+            f"give --currency {' or '.join(currencies)}."
         )
     return of_currency[0]
 

@@ -41,7 +41,10 @@ def verify(settings: Settings, noted: tuple[str, ...], as_json: bool) -> None:
     from invoicing.verify import checks_of, run
 
     if not settings.home.is_dir():
-        raise click.ClickException(f"{settings.home} is no home, so there is nothing to verify.")
+        raise click.ClickException(
+            f"{settings.home} does not exist, so there is nothing to verify. Give the right home "
+            "with --home or MUSTER_HOME."
+        )
     ledger = Ledger(settings.ledger)
     writer = _writer(settings)
     # What is published rests on no document: it is looked at whatever is found before.

@@ -114,7 +114,7 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
                 if one.period not in context.partition_keys:
                     raise ApprovalError(
                         f"An approval is for {one.period}, but this run closes "
-                        f"{', '.join(context.partition_keys)}."
+                        f"{', '.join(context.partition_keys)}. Approve what this run closes."
                     )
             for period in context.partition_keys:
                 found[period] = validate_draft(conn, period)

@@ -63,7 +63,10 @@ def take(settings: Settings, target: Path, tell: Tell) -> tuple[Backup, int]:
     the disk does not take it.
     """
     if not settings.journal.exists():
-        raise BackupError(f"{settings.home} has no journal: there is nothing to back up yet.")
+        raise BackupError(
+            f"{settings.home} has no journal: there is nothing to back up yet. Give the right home "
+            "with --home, or `muster load` first."
+        )
     if target == settings.home or settings.home in target.parents:
         raise BackupError(
             f"{target} lies inside {settings.home}: what destroys the home would destroy its "

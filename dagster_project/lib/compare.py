@@ -254,7 +254,8 @@ def with_published(
     if not _number(conn, "select count(*) from split"):
         raise CompareError(
             f"The {against} says nothing about {_in_words(scope)}: no snapshot of it is dated up "
-            "to the cut-off, or it knows none of these customers."
+            "to the cut-off, or it knows none of these customers. Have one delivered, or compare "
+            "more with it."
         )
     return _comparison(conn, scope, against)
 
@@ -301,7 +302,10 @@ def with_file(conn: duckdb.DuckDBPyConnection, scope: Scope, path: Path) -> Comp
     )
     asked = _number(conn, "select count(*) from asked")
     if not asked:
-        raise CompareError(f"{path} lists no customer of {_in_words(scope)}.")
+        raise CompareError(
+            f"{path} lists no customer of {_in_words(scope)}. Leave --distributor and --partner "
+            "away, or give their file."
+        )
     if kind == "counts":
         conn.execute(
             "create or replace temp table split as from quality.split_differences('asked')"

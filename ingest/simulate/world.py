@@ -290,11 +290,11 @@ def build_world(
 ) -> World:
     """Decide partners and customers. Raises ValueError when sizes or seeds cannot carry it."""
     if not seeds.distributors:
-        raise ValueError("distributors.csv names no distributor: nothing to simulate.")
+        raise ValueError("distributors.csv names no distributor to simulate: add one.")
     if partners < len(seeds.distributors):
-        raise ValueError(f"At least {len(seeds.distributors)} partners: one per distributor.")
+        raise ValueError(f"Give at least {len(seeds.distributors)} partners: one per distributor.")
     if customers < partners or devices < 0:
-        raise ValueError("At least as many customers as partners, and no negative devices.")
+        raise ValueError("Give at least as many customers as partners, and no negative devices.")
     unknown = [product for product in PRODUCTS if product not in seeds.billing_units]
     if unknown:
         raise ValueError(f"products.csv lacks {', '.join(unknown)}: add them or restore the file.")

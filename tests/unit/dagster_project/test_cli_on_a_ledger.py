@@ -220,7 +220,7 @@ def test_verify_says_that_somebody_is_writing(run: Run, ledger: Ledger, tmp_path
 def test_verify_makes_no_home(run: Run, tmp_path: Path) -> None:
     told = run("verify")
     assert told.exit_code == 1
-    assert "is no home" in told.output
+    assert "does not exist, so there is nothing to verify" in told.output
     assert not (tmp_path / "home").exists()
 
 
