@@ -48,7 +48,9 @@ def cancel(
     Raises ledger.LedgerError when there is no such invoice in force, or reason or name is empty or
     holds half a character.
     """
-    if not all(text.strip() and text == text.encode(errors="ignore").decode() for text in (reason, by)):
+    if not all(
+        text.strip() and text == text.encode(errors="ignore").decode() for text in (reason, by)
+    ):
         raise LedgerError(
             "A cancellation needs a reason and a name in UTF-8: they stay in the ledger. Nothing "
             "was cancelled; give both."
