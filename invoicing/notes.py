@@ -46,12 +46,14 @@ def cancel(
     The note credits what is left of the invoice after all earlier notes, line by line, and its tax.
     `on` is the date printed on it, `format_` is for a note that is made again (R26).
     Raises ledger.LedgerError when there is no such invoice in force, or reason or name is empty or
-    cannot be printed.
+    holds half a character.
     """
-    if not all(text.strip() and text.isprintable() for text in (reason, by)):
+    if not all(
+        text.strip() and text == text.encode(errors="ignore").decode() for text in (reason, by)
+    ):
         raise LedgerError(
-            "A cancellation needs a reason and a name that can be printed: they stay in the "
-            "ledger. Nothing was cancelled; give both in one line."
+            "A cancellation needs a reason and a name in UTF-8: they stay in the ledger. Nothing "
+            "was cancelled; give both."
         )
     ledger.recover()
     invoice = ledger.numbered(number)

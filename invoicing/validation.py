@@ -73,7 +73,9 @@ def documents(paths: Iterable[Path]) -> list[Path]:
         elif path.is_file():
             found[path] = None
         else:
-            raise FileNotFoundError(f"{path} is not there.")
+            raise FileNotFoundError(
+                f"{path} is not there. Give another path, or close a month first."
+            )
     return list(found)
 
 
@@ -187,7 +189,7 @@ def _stylesheets(folder: Path | None) -> list[Any]:
     stems = {path.stem for path in compiled}
     sources = [path for path in sorted(folder.glob("*.sch")) if path.stem not in stems]
     if not compiled and not sources:
-        raise RulesError(f"{folder} holds no .sch or .xslt file.")
+        raise RulesError(f"{folder} holds no .sch or .xslt file. Give the folder with the rules.")
     return [*(_parsed(path) for path in compiled), *(_stylesheet(path) for path in sources)]
 
 
@@ -195,7 +197,7 @@ def _parsed(path: Path) -> Any:
     try:
         return etree.parse(str(path), etree.XMLParser(resolve_entities=False, no_network=True))
     except etree.XMLSyntaxError as error:
-        raise RulesError(f"{path} is no XML: {error.msg}") from error
+        raise RulesError(f"{path} is no XML: {error.msg}. Fetch the rules again.") from error
 
 
 def _stylesheet(path: Path) -> Any:

@@ -62,7 +62,9 @@ def usage(
         if on is None or known_to is None:
             raise click.ClickException("No usage is published yet. Run `muster load` first.")
         if on > known_to:
-            raise click.ClickException(f"Usage is known up to {known_to}, not up to {on}.")
+            raise click.ClickException(
+                f"Usage is known up to {known_to}, not up to {on}. Give no later --as-of."
+            )
         found = usage_on(conn, Ledger(settings.ledger), on, partner, distributor)
     if html is not None:
         if len(found) > 1:

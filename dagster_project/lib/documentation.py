@@ -63,7 +63,9 @@ def page(manifest: dict[str, Any]) -> bytes:
         ('"CATALOG.JSON INLINE DATA"', _json(_catalog(manifest))),
     ):
         if text.count(place) != 1:
-            raise dbt.DbtError(f"dbt's page of documentation has no place for {place}")
+            raise dbt.DbtError(
+                f"dbt's page of documentation has no place for {place}: install the pinned dbt-core"
+            )
         text = text.replace(place, value)
     return text.encode("utf-8")
 

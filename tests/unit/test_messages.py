@@ -45,6 +45,7 @@ REASONS = {
 PASSED_ON = {
     ("dagster_project/cli/home.py", "ClickException"): "a ValueError of the simulator",
     ("dagster_project/cli/release.py", "ApprovalError"): "approval.name_fault",
+    ("dagster_project/cli/validate.py", "ClickException"): "an error of invoicing.validation",
     ("dagster_project/defs/warehouse.py", "Failure"): "the models that failed, in dbt's words",
     ("dagster_project/defs/writer.py", "Failure"): "whatever error of ours ended the step",
     ("ingest/simulate/plants.py", "ValueError"): "_NEED, which says how much is enough",

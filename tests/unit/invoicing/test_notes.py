@@ -228,7 +228,7 @@ def test_what_cannot_be_cancelled_is_told_in_words(
         notes.cancel(ledger, "ALPENLAND-000002", reason="x", by="Ada", on=MARCH)
     with pytest.raises(LedgerError, match="X-1 is not an invoice"):
         notes.cancel(ledger, "X-1", reason="x", by="Ada", on=MARCH)
-    for reason in (" ", "a\x1b[2J", "\udcff"):
+    for reason in (" ", "\udcff"):
         with pytest.raises(LedgerError, match="needs a reason and a name"):
             notes.cancel(ledger, "ALPENLAND-000001", reason=reason, by="Ada", on=MARCH)
     assert list(ledger.leftovers()) == []
