@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from billing_marts import Warehouse, add_period, correct_january
 
-from invoicing import notes, reproduce
+from invoicing import documents, gate, notes, reproduce
+from invoicing.content import WITHOUT_TAX
 from invoicing.ledger import Document, Ledger
 from invoicing.reproduce import Difference, NotReproducibleError, UnknownDocumentError
 
@@ -81,6 +82,23 @@ def test_notes_are_made_again_with_their_run_and_a_cancellation_from_the_ledger(
     _lend(ledger, other, 3)
     made = reproduce.take_back_again(Ledger(other.root, is_partial=True), cancelled)
     assert made.content == cancelled.content
+
+
+def test_what_was_issued_before_tax_is_made_again_without_it(
+    ledger: Ledger, other: Ledger, january: Warehouse
+) -> None:
+    """Format 1, though its drafts have a tax by now; its cancellation was written then too."""
+    gate.decide(january.conn, ledger, "2026-01", [])
+    invoice, *_ = documents.issue(january.conn, ledger, "2026-01", {1: WITHOUT_TAX})
+    assert "tax" not in invoice.content
+    assert again(january, ledger, other, invoice).is_identical
+    on = date(2026, 3, 5)
+    cancelled = notes.cancel(
+        ledger, "ALPENLAND-000001", reason="x", by="Ada", on=on, format_=WITHOUT_TAX
+    )
+    made = reproduce.take_back_again(Ledger(other.root, is_partial=True), cancelled)
+    assert made.content == cancelled.content
+    assert "tax" not in made.content
 
 
 def _lend(ledger: Ledger, other: Ledger, last: int) -> None:
