@@ -25,12 +25,18 @@ def backup(settings: Settings, target: Path, check_all: bool) -> None:
     """Back up archive, journal, ledger and reference data: everything else can be made again.
 
     The folder keeps every backup, and of each content one copy, so the next one costs what is new.
-    It must not lie in the home, and is best on another machine's disk.
+    It must not lie in the home, and is best on another machine's disk. A home with a damaged
+    journal, ledger or archive is not backed up: restore it first.
     """
     from dagster_project.lib.backup import check, take
+    from ingest.journal import Journal
+    from invoicing.ledger import Ledger
 
     target = target.expanduser().absolute()
     with lock.writer(settings.lock, "muster backup"), progress() as tell:
+        # A damaged home must not become the last backup, which is the one that is restored.
+        Journal(settings.journal).entries()
+        Ledger(settings.ledger).check()
         made, copied = take(settings, target, tell)
         if check_all:
             check(target, made, tell)

@@ -13,8 +13,10 @@ from click.testing import CliRunner, Result
 
 from dagster_project import cli
 from dagster_project.lib import lock
+from ingest.journal import Entry, Journal, Kind
 from invoicing import documents, gate
 from invoicing.approval import Approval
+from invoicing.canonical import sha256
 from invoicing.exports import render_period
 from invoicing.ledger import Ledger
 
@@ -242,3 +244,25 @@ def test_validate_tells_each_broken_rule(run: Run, ledger: Ledger, tmp_path: Pat
     gone = run("validate", str(tmp_path / "gone"))
     assert gone.exit_code == 1
     assert f"{tmp_path / 'gone'} is not there. Give another path" in gone.output
+
+
+def test_a_damaged_ledger_or_journal_does_not_become_the_last_backup(
+    run: Run, ledger: Ledger, tmp_path: Path
+) -> None:
+    journal = tmp_path / "home/journal"
+    reference = Entry(kind=Kind.REFERENCE, file_name="a.csv", sha256=sha256(b"a"))
+    Journal(journal).append(reference)
+    whole, target = journal.read_bytes(), tmp_path / "backups"
+    assert run("backup", "--to", str(target)).exit_code == 0
+    journal.write_bytes(whole.replace(b"reference", b"referenze"))
+    told = run("backup", "--to", str(target))
+    assert told.exit_code == 1
+    assert "line 1 is damaged" in told.output
+    journal.write_bytes(whole)
+    document = tmp_path / "home/ledger/alpenland/000001.json"
+    document.chmod(0o640)
+    document.write_bytes(document.read_bytes().replace(b"47.35", b"47.36"))
+    told = run("backup", "--to", str(target))
+    assert told.exit_code == 1
+    assert "from its backup" in told.output
+    assert [path.name for path in (target / "backups").iterdir()] == ["000001.json"]
