@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
+from browser import browser, requests
 from house import House
 from lxml import html
 
@@ -143,3 +146,52 @@ def test_an_empty_house_has_a_page(tmp_path: Path) -> None:
     page = _page(house)
     assert [row[2] for row in _table(page, "periods")] == ["open"]
     assert _table(page, "corrections") == [["No issued period turned out otherwise."]]
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with browser(tmp_path_factory.mktemp("operations")) as opened:
+        yield opened
+
+
+def _open(driver: Any, page: Path, width: int) -> None:
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+    )
+    driver.get(page.as_uri())
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_in_a_browser_it_asks_for_nothing_and_fits(
+    closed_house: House, driver: Any, width: int
+) -> None:
+    page = closed_house.home / "published/index.html"
+    # The browser's own first page is loaded from its own resources.
+    driver.get("about:blank")
+    requests(driver)
+    _open(driver, page, width)
+    asked = [one for one in requests(driver) if not one.startswith("data:")]
+    assert asked == [page.as_uri()]
+    assert driver.get_log("browser") == []
+    # Wide tables scroll in a region of their own; the page does not.
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    colour = driver.execute_script(
+        "return getComputedStyle(document.querySelector('.state.held')).color"
+    )
+    # The style is in force: the policy names the hash of these very bytes.
+    assert colour == "rgb(163, 34, 43)"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_it(closed_house: House, driver: Any, scheme: str) -> None:
+    axe = pytest.importorskip("axe_core_python")
+    source = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    _open(driver, closed_house.home / "published/index.html", 1280)
+    driver.execute_script(source)
+    found = driver.execute_async_script(
+        "axe.run(document).then(arguments[0], e => arguments[0]({violations: [String(e)]}))"
+    )
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
