@@ -6,64 +6,7 @@
     )
 }}
 
-{# No catalog name: the function is copied into the published file and reads the tables beside it. #}
-with
-    activity as (select * from {{ ref("device_activity").include(database=false) }}),
-
-    products as (select * from {{ ref("products").include(database=false) }}),
-
-    masked as (
-        select
-            customer_id,
-            product_code,
-            device_id,
-            user_id,
-            {{
-                days_in_window(
-                    "active_days",
-                    "activity_month",
-                    add_days("cast(as_of as date)", "1 - window_days"),
-                    "cast(as_of as date)",
-                )
-            }} as active_days,
-            activity_month
-        from activity
-        where
-            activity_month
-            between {{ month_of(add_days("cast(as_of as date)", "1 - window_days")) }} and cast(as_of as date)
-    ),
-
-    active as (
-        select
-            customer_id,
-            product_code,
-            device_id,
-            user_id,
-            max({{ latest_day("active_days", "activity_month") }}) as last_active_on
-        from masked
-        where active_days <> 0
-        group by customer_id, product_code, device_id, user_id
-    ),
-
-    under_one_customer as (
-        select *
-        from active
-        qualify
-            customer_id = first_value(customer_id) over (
-                partition by product_code, device_id order by last_active_on desc, customer_id
-            )
-    ),
-
-    with_user as (
-        select distinct
-            customer_id,
-            product_code,
-            device_id,
-            first_value(user_id) over (
-                partition by customer_id, product_code, device_id order by user_id is null, last_active_on desc, user_id
-            ) as user_id
-        from under_one_customer
-    )
+with {{ devices_with_users() }}, products as (select * from {{ ref("products").include(database=false) }})
 
 select
     cast(as_of as date) as as_of,
