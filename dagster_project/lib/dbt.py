@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dagster_project.lib.settings import Settings, environment_of
+from invoicing import durable
 
 Outcome = Literal["built", "failed", "passed", "warned", "skipped"]
 
@@ -70,8 +71,12 @@ def manifest(settings: Settings) -> Path:
             invoke(settings, ["parse"])
             fresh = (settings.dbt_target / "manifest.json").read_bytes()
             temporary = wanted.with_suffix(f".{os.getpid()}")
-            temporary.write_bytes(fresh)
-            temporary.replace(wanted)
+            with durable.needing(wanted, len(fresh)):
+                try:
+                    temporary.write_bytes(fresh)
+                    temporary.replace(wanted)
+                finally:
+                    temporary.unlink(missing_ok=True)
             for old in folder.glob("manifest-*.json"):
                 if old != wanted:
                     old.unlink(missing_ok=True)

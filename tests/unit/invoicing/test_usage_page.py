@@ -8,6 +8,7 @@ import functools
 import http.server
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,15 @@ class Site:
         ActionChains(self.driver).send_keys(*keys).perform()
 
     def names(self) -> list[str]:
-        return [one.text for one in self.all(f"{ROWS} .name")]
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        def read() -> list[list[str]]:
+            # The table may be drawn anew while it is read.
+            with suppress(StaleElementReferenceException):
+                return [[one.text for one in self.all(f"{ROWS} .name")]]
+            return []
+
+        return wait(read)[0]
 
     def figures(
         self, selector: str = "#customers tbody:not(.totals) tr"
