@@ -145,7 +145,8 @@ def test_missing_and_damaged_archive_files_are_all_named(later: House, tmp_path:
     version_set = _read(home / "ledger/alpenland/000001.json")["provenance"]["version_set_sha256"]
     (home / "archive" / version_set).unlink()
     told = house.muster("reproduce", "ALPENLAND-000001", expect=1)
-    assert "The list of versions cannot be read" in told
+    assert "The list of versions the document names" in told
+    assert "is missing from the archive: copy it back" in told
 
 
 def test_what_if_is_what_a_recount_under_that_policy_finds(
