@@ -53,11 +53,11 @@ def expire(settings: Settings, by: str | None) -> None:
             f"heartbeat, portal and PSA dated before {what.kept_from}: {what.rows:,} rows, "
             f"{what.bytes / 1e6:,.1f} MB in the archive."
         )
-        numbers = _no_longer_made_again(settings, f"{what.kept_from:%Y-%m}")
+        numbers = _issued(settings)
         if numbers:
             click.echo(
-                "These documents can then be verified and explained, not made again: "
-                f"{shortened(numbers)}"
+                f"What is issued so far ({shortened(numbers)}) can then be verified and explained, "
+                "not made again: it was computed with all files of its time."
             )
         if by is None:
             click.echo("To do it: muster expire --by NAME. Back up first: it cannot be undone.")
@@ -68,12 +68,7 @@ def expire(settings: Settings, by: str | None) -> None:
     click.echo("Done. Backups from before still hold them: remove those too where they have to go.")
 
 
-def _no_longer_made_again(settings: Settings, period: str) -> list[str]:
-    """Numbered documents whose period ended before this one began."""
+def _issued(settings: Settings) -> list[str]:
     from invoicing.ledger import Ledger
 
-    return [
-        document.name
-        for document in Ledger(settings.ledger).documents()
-        if document.number and document.billed_period <= period
-    ]
+    return [document.name for document in Ledger(settings.ledger).documents() if document.number]
