@@ -34,9 +34,13 @@ def build(settings: Settings, models: dg.AssetsDefinition) -> dg.AssetsDefinitio
             rebuilt = _rebuild_after_issue(settings, context)
             again = AGAIN in context.run.tags
             told = dbt.descriptions(settings)
-            done = publish.publish(settings, context.run_id[:8], told, again=again)
-            documentation.write(settings)
-            page = operations.write(settings)
+            done = publish.publish(
+                settings,
+                context.run_id[:8],
+                told,
+                again=again,
+                pages=lambda: (documentation.write(settings), operations.write(settings)),
+            )
         rows = [(mart.schema, mart.table, mart.rows) for mart in done.marts]
         return dg.MaterializeResult(
             metadata={
@@ -44,7 +48,7 @@ def build(settings: Settings, models: dg.AssetsDefinition) -> dg.AssetsDefinitio
                 "rows": sum(mart.rows for mart in done.marts),
                 "new": done.is_new,
                 "models rebuilt after issuing": rebuilt,
-                "page": dg.MetadataValue.path(str(page)),
+                "page": dg.MetadataValue.path(str(settings.published / operations.PAGE)),
                 "database": dg.MetadataValue.path(str(done.database)),
                 "marts": dg.MetadataValue.md(charts.table(["schema", "table", "rows"], rows)),
             }

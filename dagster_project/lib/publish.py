@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,13 +62,18 @@ class Publication:
 
 
 def publish(
-    settings: Settings, run: str, told: Mapping[str, str], *, again: bool = False
+    settings: Settings,
+    run: str,
+    told: Mapping[str, str],
+    *,
+    again: bool = False,
+    pages: Callable[[], object] = lambda: None,
 ) -> Publication:
     """Publish the marts as they are in the warehouse; `run` names the version.
 
     `told` is what each table, column and function means (`lib.dbt.descriptions`), and becomes the
     comments of the database. What is published already is left alone, unless it is to be written
-    `again`.
+    `again`. `pages` writes what is made from the database once that is in place.
 
     The database is replaced first and `marts`, with the manifest, last: its name turning to the new
     folder is what makes a publication complete. Raises PublishError when the models were not all
@@ -88,6 +93,7 @@ def publish(
         is_same = published is not None and published["made_from"] == made_from
         if published is not None and is_same and current.exists() and not again:
             marts = tuple(Mart(**mart) for mart in published["marts"])
+            pages()
             return Publication(marts, current, is_new=False)
         durable.make_directory(settings.published)
         _sweep(settings.published)
@@ -99,6 +105,8 @@ def publish(
     durable.write_file(folder / DATABASE, to_json(signed(_of_database(database))))
     durable.write_file(folder / MANIFEST, to_json(signed(manifest)))
     _point(database, current)
+    # Before the publication counts: a run that ends here is made good by the next load.
+    pages()
     _turn(folder, settings.published / MARTS)
     _forget_old(settings.published, "warehouse-*.duckdb", keep=database)
     _forget_old(settings.published, f"{MARTS}-*", keep=folder)

@@ -14,6 +14,9 @@ import tiny
 from killing import Warm
 from scenarios import JANUARY, Scenario, kill_again_and_again, torn
 
+from dagster_project.lib import operations
+from dagster_project.lib.settings import Settings
+
 NAMES = (
     "seeds received",
     "files received",
@@ -37,23 +40,26 @@ def test_a_killed_piece_is_made_good_by_the_next_run(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("before", ["published/.warehouse-", "published/.index.html"])
 def test_a_load_that_ended_before_it_published_is_published_by_the_next(
-    warm: Warm, scenarios: dict[str, Scenario], tmp_path: Path
+    warm: Warm, scenarios: dict[str, Scenario], tmp_path: Path, before: str
 ) -> None:
     """Its files are received and its models built: only the publication is behind."""
     house = scenarios["publication"].house(tmp_path)
-    before = house.marts()
+    marts = house.marts()
     late = tiny.usage("C1", ["a", "b", "c", "late"], "2026-01-20")
     house = replace(house, landing=tmp_path / "landing")
     tiny.month_end(house.landing, JANUARY, late)
-    killed = warm.does(house, "muster", "load", at="published/.warehouse-")
+    killed = warm.does(house, "muster", "load", at=before)
     assert killed.was_killed
-    assert house.marts() == before
+    assert house.marts() == marts
     assert "did not finish" in warm.does(house, "muster", "status").log
     again = warm.does(house, "muster", "load")
     assert again.code == 0
     assert "Nothing new" not in again.log
-    assert house.marts() != before
+    assert house.marts() != marts
+    page = (house.home / "published/index.html").read_bytes()
+    assert page == operations.page(Settings(house.home, house.landing, house.seeds))
     assert torn(house) is None
     assert "Nothing new" in warm.does(house, "muster", "load").log
 
