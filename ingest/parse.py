@@ -422,7 +422,7 @@ def _read_regular(content: bytes, positions: dict[str, int], width: int) -> pl.D
             quote_char=None,
             schema=dict.fromkeys(names, pl.String),
         )
-    except pl.exceptions.ComputeError:  # a row has more fields, so another has fewer
+    except pl.exceptions.PolarsError:  # a row has more fields, so another has fewer
         return None
     if fields.height != count:
         return None
