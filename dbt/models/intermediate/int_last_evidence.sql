@@ -6,7 +6,11 @@
 with
     windows as (select window_id from {{ ref("int_period_windows") }} where purpose = 'billing'),
 
-    devices as (select * from {{ ref("int_devices_in_window") }} where window_id in (select window_id from windows)),
+    devices as (
+        select *, {{ fingerprint(["window_id", "customer_id", "product_code", "device_id"]) }} as device_fingerprint
+        from {{ ref("int_devices_in_window") }}
+        where window_id in (select window_id from windows)
+    ),
 
     usage as (select * from {{ ref("stg_usage") }}),
 
@@ -16,13 +20,30 @@ with
 
     heartbeat as (select * from {{ ref("stg_heartbeat") }}),
 
+    {# Most devices have one row in a window: its evidence is theirs. #}
+    repeated as (select device_fingerprint from devices group by device_fingerprint having count(*) > 1),
+
+    rows_of_repeated as (select * from devices semi join repeated using (device_fingerprint)),
+
+    single_rows as (select * from devices anti join repeated using (device_fingerprint)),
+
     latest as (
         select *
-        from devices
+        from rows_of_repeated
         qualify last_active_on = max(last_active_on) over (partition by window_id, customer_id, product_code, device_id)
     ),
 
     stored as (
+        select
+            window_id,
+            customer_id,
+            product_code,
+            device_id,
+            last_active_on,
+            last_evidence,
+            last_evidence is not null as is_complete
+        from single_rows
+        union all
         select
             window_id,
             customer_id,
@@ -35,22 +56,27 @@ with
         group by window_id, customer_id, product_code, device_id
     ),
 
+    incomplete as (select * from stored where not is_complete),
+
+    {# Most raw rows are older than every window: their blocks are not read. #}
+    bounds as (select min(last_active_on) as first_active_on from incomplete),
+
     looked_up as (
         select
-            stored.window_id,
-            stored.customer_id,
-            stored.product_code,
-            stored.device_id,
+            incomplete.window_id,
+            incomplete.customer_id,
+            incomplete.product_code,
+            incomplete.device_id,
             min({{ activity_evidence("usage") }}) as last_evidence
-        from stored
+        from incomplete
         inner join
             usage
-            on stored.customer_id = usage.customer_id
-            and stored.product_code = usage.product_code
-            and stored.device_id = usage.device_id
-            and stored.last_active_on = usage.active_on
-        where not stored.is_complete
-        group by stored.window_id, stored.customer_id, stored.product_code, stored.device_id
+            on incomplete.customer_id = usage.customer_id
+            and incomplete.product_code = usage.product_code
+            and incomplete.device_id = usage.device_id
+            and incomplete.last_active_on = usage.active_on
+        where usage.last_active_at >= (select first_active_on from bounds)
+        group by incomplete.window_id, incomplete.customer_id, incomplete.product_code, incomplete.device_id
     ),
 
     of_firewalls as (
@@ -65,20 +91,24 @@ with
     ),
 
     combined as (
-        select
-            stored.window_id,
-            'usage' as source_feed,
-            stored.customer_id,
-            stored.product_code,
-            stored.device_id as entity_id,
-            coalesce(looked_up.last_evidence, stored.last_evidence) as last_evidence
+        select window_id, 'usage' as source_feed, customer_id, product_code, device_id as entity_id, last_evidence
         from stored
+        where is_complete
+        union all
+        select
+            incomplete.window_id,
+            'usage' as source_feed,
+            incomplete.customer_id,
+            incomplete.product_code,
+            incomplete.device_id as entity_id,
+            coalesce(looked_up.last_evidence, incomplete.last_evidence) as last_evidence
+        from incomplete
         left join
             looked_up
-            on stored.window_id = looked_up.window_id
-            and stored.customer_id = looked_up.customer_id
-            and stored.product_code = looked_up.product_code
-            and stored.device_id = looked_up.device_id
+            on incomplete.window_id = looked_up.window_id
+            and incomplete.customer_id = looked_up.customer_id
+            and incomplete.product_code = looked_up.product_code
+            and incomplete.device_id = looked_up.device_id
         union all
         select
             window_id,
