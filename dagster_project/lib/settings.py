@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # The first day a landing file can be for. Partitions are counted from it; an earlier day lists
 # days nobody has in every partition picker, a later one hides files that are there.
 FIRST_DAY = date(2026, 1, 1)
+
+# DuckDB's own default: a machine that does nothing else.
+MEMORY_LIMIT = "80%"
 
 
 _HISTORY = """
@@ -49,6 +53,7 @@ class Settings:
     first_day the first day that has a partition
     alert     the command that is told of holds, failures and missing feeds; empty for none
     largest_file_bytes  a landing file that unpacks to more is refused
+    memory_limit  what DuckDB may hold in memory before it spills to disk, such as 8GiB or 50%
     """
 
     home: Path
@@ -58,6 +63,7 @@ class Settings:
     first_day: date = FIRST_DAY
     alert: tuple[str, ...] = ()
     largest_file_bytes: int = LARGEST_FILE_BYTES
+    memory_limit: str = MEMORY_LIMIT
 
     @classmethod
     def from_environment(
@@ -71,8 +77,8 @@ class Settings:
         """Arguments first, then MUSTER_HOME, MUSTER_LANDING, MUSTER_SEEDS, then the defaults.
 
         Raises SettingsError when MUSTER_FIRST_DAY is not a date, MUSTER_LARGEST_FILE_BYTES is not
-        a number, MUSTER_ALERT is not a command, a folder is none or its path not UTF-8, or two
-        folders overlap so that one would be read as the other.
+        a number, MUSTER_MEMORY_LIMIT is not a size, MUSTER_ALERT is not a command, a folder is none
+        or its path not UTF-8, or two folders overlap so that one would be read as the other.
         """
         values = os.environ if environment is None else environment
         settings = cls(
@@ -84,6 +90,7 @@ class Settings:
             largest_file_bytes=_bytes(
                 values.get("MUSTER_LARGEST_FILE_BYTES") or LARGEST_FILE_BYTES
             ),
+            memory_limit=_memory(values.get("MUSTER_MEMORY_LIMIT") or MEMORY_LIMIT),
         )
         if settings.landing == settings.home or settings.home in settings.landing.parents:
             raise SettingsError(
@@ -145,6 +152,7 @@ class Settings:
             "MUSTER_FIRST_DAY": self.first_day.isoformat(),
             "MUSTER_ALERT": shlex.join(self.alert),
             "MUSTER_LARGEST_FILE_BYTES": str(self.largest_file_bytes),
+            "MUSTER_MEMORY_LIMIT": self.memory_limit,
             "MUSTER_WAREHOUSE": str(self.warehouse),
             "DBT_PROJECT_DIR": str(self.project),
             "DBT_PROFILES_DIR": str(self.project),
@@ -224,6 +232,15 @@ def _bytes(text: str | int) -> int:
             f"{LARGEST_FILE_BYTES}."
         )
     return int(number)
+
+
+def _memory(text: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,8}(\.[0-9]{1,3})? ?[KMGT]i?B|[1-9][0-9]?%", text):
+        raise SettingsError(
+            f"MUSTER_MEMORY_LIMIT is {text!r}; it must be a size such as 8GiB, or a part of the "
+            f"machine's memory such as {MEMORY_LIMIT}."
+        )
+    return text
 
 
 def _first_day(text: str) -> date:

@@ -40,6 +40,7 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
     settings.create_home()
     conn = open_warehouse(settings.warehouse)
+    conn.execute("set memory_limit = $1", [settings.memory_limit])
     try:
         yield conn
     finally:
