@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from dagster_project.lib import parsed
 from dagster_project.lib.settings import Settings, environment_of
 from invoicing import durable
 
@@ -28,6 +29,9 @@ FULL_SCAN = "tag:full_scan"
 # Unit tests prove the SQL with made-up rows; they belong to the product's own test run and say
 # nothing about tonight's data.
 _PRODUCTION = ("--exclude-resource-type", "unit_test", "--exclude", FULL_SCAN)
+
+# Results come back as objects; nothing reads them from a file.
+_NO_JSON = "--no-write-json"
 
 # The messages a person follows a build by; the rest is in home/dbt/logs.
 _PROGRESS = {"LogModelResult", "LogTestResult", "LogHookEndLine"}
@@ -56,19 +60,33 @@ class NodeResult:
     path: str
 
 
+# The project as dbt parsed it last in this process, by fingerprint. A command that is given it does
+# not read it again, which takes dbt a second.
+_in_memory: dict[str, Any] = {}
+
+# Where the warehouse is does not matter to a parse, only what it is called. A place that is the
+# same for all homes lets one take what another one parsed; nothing can be made in this one.
+_NOWHERE = "/dev/null"
+
+
 def manifest(settings: Settings) -> Path:
     """The manifest of the dbt project as it is now; parsed only when something changed.
 
     Needs no database. Raises DbtError when the project cannot be parsed.
     """
     folder = settings.home / "dbt"
-    wanted = folder / f"manifest-{fingerprint(settings)[:16]}.json"
+    key = fingerprint(settings)
+    wanted = folder / f"manifest-{key[:16]}.json"
     if wanted.exists():
         return wanted
     settings.create_home()
     with _one_at_a_time(folder / "parse.lock"):
         if not wanted.exists():
-            invoke(settings, ["parse"])
+            if not parsed.fetch(settings.cache, key, settings.dbt_target):
+                _parse(settings, key)
+                # Not when somebody edited the project meanwhile: it would be kept as another.
+                if fingerprint(settings) == key:
+                    parsed.keep(settings.cache, key, settings.dbt_target)
             fresh = (settings.dbt_target / "manifest.json").read_bytes()
             temporary = wanted.with_suffix(f".{os.getpid()}")
             with durable.needing(wanted, len(fresh)):
@@ -81,6 +99,23 @@ def manifest(settings: Settings) -> Path:
                 if old != wanted:
                     old.unlink(missing_ok=True)
     return wanted
+
+
+def _parse(settings: Settings, key: str, *flags: str) -> Any:
+    """Let dbt parse what it does not find in the target folder as parsed before."""
+    warehouse = str(Path(_NOWHERE, settings.warehouse.name))
+    answer = _command(settings, ["parse", *flags], MUSTER_WAREHOUSE=warehouse)
+    _in_memory.clear()
+    _in_memory[key] = answer.result
+    return answer.result
+
+
+def _project(settings: Settings) -> Any:
+    """The project as it is now, in the form that dbt's commands take."""
+    key = fingerprint(settings)
+    if key not in _in_memory:
+        manifest(settings)
+    return _in_memory.get(key) or _parse(settings, key, _NO_JSON)
 
 
 def descriptions(settings: Settings) -> dict[str, str]:
@@ -109,8 +144,14 @@ def models_sha256(settings: Settings) -> str:
 
 
 def fingerprint(settings: Settings) -> str:
-    """SHA-256 of everything a parse reads: the models, and where the warehouse is."""
-    read = [models_sha256(settings), str(settings.warehouse)]
+    """SHA-256 of everything a parse depends on; not of where the home is."""
+    read = [
+        models_sha256(settings),
+        str(settings.project),
+        settings.warehouse.name,
+        os.environ.get("DBT_TARGET", ""),
+        *(f"{package} {version(package)}" for package in ("dbt-adapters", "dbt-common")),
+    ]
     return hashlib.sha256("\n".join(read).encode()).hexdigest()
 
 
@@ -163,7 +204,32 @@ def invoke(
     *,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[NodeResult]:
-    """One dbt command in this process, always with absolute paths and without telemetry."""
+    """One dbt command in this process on the project as it is, and what became of each node."""
+    answer = _command(
+        settings, [*arguments, _NO_JSON], project=_project(settings), progress=progress
+    )
+    return [
+        NodeResult(
+            unique_id=result.node.unique_id,
+            outcome=_OUTCOMES[str(result.status)],
+            failures=result.failures,
+            seconds=result.execution_time,
+            message=(result.message or "").strip(),
+            path=result.node.original_file_path,
+        )
+        for result in answer.result.results
+    ]
+
+
+def _command(
+    settings: Settings,
+    arguments: Sequence[str],
+    *,
+    project: Any = None,
+    progress: Callable[[str], None] = lambda _: None,
+    **environment: str,
+) -> Any:
+    """dbt's answer to one command, always with absolute paths and without telemetry."""
     # Imported here: 1.2 s that a person asking for help need not wait for.
     from click import Abort
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
@@ -184,37 +250,22 @@ def invoke(
         "--no-version-check",
         "--no-use-colors",
     ]
-    if arguments[0] != "parse":  # results come back as objects; nothing reads them from a file
-        flags.append("--no-write-json")
     try:
-        with environment_of(settings):
-            answer = dbtRunner(callbacks=[report]).invoke([*arguments, *flags])
+        with environment_of(settings, **environment):
+            answer = dbtRunner(project, callbacks=[report]).invoke([*arguments, *flags])
     finally:
         # The profile keeps the connection for the whole command; the next writer needs the file.
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-    results = getattr(answer.result, "results", None)
-    if results is None:
-        if isinstance(answer.exception, KeyboardInterrupt | Abort):
-            raise KeyboardInterrupt from answer.exception
-        log = f"Its log is {settings.dbt_logs}/dbt.log"
-        if answer.exception is not None:
-            raise DbtError(
-                f"dbt {arguments[0]} failed: {answer.exception}\n{log}."
-            ) from answer.exception
-        if not answer.success:
-            raise DbtError(f"dbt {arguments[0]} failed, and did not say why. {log}.")
-        return []
-    return [
-        NodeResult(
-            unique_id=result.node.unique_id,
-            outcome=_OUTCOMES[str(result.status)],
-            failures=result.failures,
-            seconds=result.execution_time,
-            message=(result.message or "").strip(),
-            path=result.node.original_file_path,
-        )
-        for result in results
-    ]
+    if answer.success or getattr(answer.result, "results", None) is not None:
+        return answer
+    if isinstance(answer.exception, KeyboardInterrupt | Abort):
+        raise KeyboardInterrupt from answer.exception
+    log = f"Its log is {settings.dbt_logs}/dbt.log"
+    if answer.exception is not None:
+        raise DbtError(
+            f"dbt {arguments[0]} failed: {answer.exception}\n{log}."
+        ) from answer.exception
+    raise DbtError(f"dbt {arguments[0]} failed, and did not say why. {log}.")
 
 
 _OUTCOMES: dict[str, Outcome] = {

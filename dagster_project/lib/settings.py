@@ -54,6 +54,7 @@ class Settings:
     alert     the command that is told of holds, failures and missing feeds; empty for none
     largest_file_bytes  a landing file that unpacks to more is refused
     memory_limit  what DuckDB may hold in memory before it spills to disk, such as 8GiB or 50%
+    cache     where dbt's parse of the project is kept for other homes; None for nowhere
     """
 
     home: Path
@@ -64,6 +65,7 @@ class Settings:
     alert: tuple[str, ...] = ()
     largest_file_bytes: int = LARGEST_FILE_BYTES
     memory_limit: str = MEMORY_LIMIT
+    cache: Path | None = None
 
     @classmethod
     def from_environment(
@@ -91,6 +93,7 @@ class Settings:
                 values.get("MUSTER_LARGEST_FILE_BYTES") or LARGEST_FILE_BYTES
             ),
             memory_limit=_memory(values.get("MUSTER_MEMORY_LIMIT") or MEMORY_LIMIT),
+            cache=_cache(values),
         )
         if settings.landing == settings.home or settings.home in settings.landing.parents:
             raise SettingsError(
@@ -153,6 +156,7 @@ class Settings:
             "MUSTER_ALERT": shlex.join(self.alert),
             "MUSTER_LARGEST_FILE_BYTES": str(self.largest_file_bytes),
             "MUSTER_MEMORY_LIMIT": self.memory_limit,
+            "MUSTER_CACHE": str(self.cache or ""),
             "MUSTER_WAREHOUSE": str(self.warehouse),
             "DBT_PROJECT_DIR": str(self.project),
             "DBT_PROFILES_DIR": str(self.project),
@@ -183,9 +187,9 @@ def keep_private() -> None:
 
 
 @contextmanager
-def environment_of(settings: Settings) -> Iterator[None]:
-    """The process environment of this home, and the previous one afterwards."""
-    wanted = settings.environment()
+def environment_of(settings: Settings, **other: str) -> Iterator[None]:
+    """The process environment of this home, but for `other`, and the previous one afterwards."""
+    wanted = {**settings.environment(), **other}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -196,6 +200,17 @@ def environment_of(settings: Settings) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _cache(values: Mapping[str, str]) -> Path | None:
+    """MUSTER_CACHE, where an empty one means none; else the folder the desktop's rules name."""
+    named = values.get("MUSTER_CACHE")
+    if named is not None:
+        return _absolute(named) if named else None
+    try:
+        return _absolute(values.get("XDG_CACHE_HOME") or "~/.cache") / "musterhouse"
+    except RuntimeError:  # a user without a home directory
+        return None
 
 
 def _absolute(path: str | Path) -> Path:
