@@ -93,7 +93,9 @@ def build_models(
         again = complete and not select and warehouse.needs_full_refresh(conn, inputs)
     if again:
         context.log.info("Computing the whole history with the models as they are now")
-    results = dbt.build(settings, select=select, full_refresh=again, progress=context.log.info)
+    results = dbt.build(
+        settings, select=select, full_refresh=again, progress=writer.now_and_then(context.log)
+    )
     if complete and not any(result.outcome in ("failed", "skipped") for result in results):
         with warehouse.connect(settings) as conn:
             warehouse.stamp(conn, inputs)
