@@ -286,7 +286,7 @@ class _LogFile(RotatingFileHandler):
         super().__init__(path, maxBytes=10_000_000, backupCount=1, encoding="utf-8", delay=True)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
 
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging names it
         """A disk that does not take it is told by what cannot do without."""
 
 
