@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dagster_project.lib import parsed
-from dagster_project.lib.settings import Settings, environment_of
+from dagster_project.lib.settings import MEMORY_LIMIT, Settings, environment_of
 from invoicing import durable
 
 Outcome = Literal["built", "failed", "passed", "warned", "skipped"]
@@ -69,8 +69,9 @@ class NodeResult:
 # not read it again, which takes dbt a second.
 _in_memory: dict[str, Any] = {}
 
-# Where the warehouse is does not matter to a parse, only what it is called. A place that is the
-# same for all homes lets one take what another one parsed; nothing can be made in this one.
+# Where the warehouse is and what it may use does not matter to a parse, only what it is called. A
+# place that is the same for all homes lets one take what another one parsed; nothing can be made in
+# this one.
 _NOWHERE = "/dev/null"
 
 
@@ -108,8 +109,12 @@ def manifest(settings: Settings) -> Path:
 
 def _parse(settings: Settings, key: str, *flags: str) -> Any:
     """Let dbt parse what it does not find in the target folder as parsed before."""
-    warehouse = str(Path(_NOWHERE, settings.warehouse.name))
-    answer = _command(settings, ["parse", *flags], MUSTER_WAREHOUSE=warehouse)
+    answer = _command(
+        settings,
+        ["parse", *flags],
+        MUSTER_WAREHOUSE=str(Path(_NOWHERE, settings.warehouse.name)),
+        MUSTER_MEMORY_LIMIT=MEMORY_LIMIT,
+    )
     _in_memory.clear()
     _in_memory[key] = answer.result
     return answer.result
