@@ -91,11 +91,20 @@ def build_models(
             warehouse.stamp(conn, None)
         # After an upgrade, what is only ever added to would keep what the old SQL made of it.
         again = complete and not select and warehouse.needs_full_refresh(conn, inputs)
+        waiting = [] if select else warehouse.batches(conn, from_the_beginning=again)
     if again:
         context.log.info("Computing the whole history with the models as they are now")
-    results = dbt.build(
-        settings, select=select, full_refresh=again, progress=writer.now_and_then(context.log)
+    results = dbt.fold(
+        settings, waiting, full_refresh=again, progress=writer.now_and_then(context.log)
     )
+    if not any(result.outcome == "failed" for result in results):
+        results = dbt.build(
+            settings,
+            select=select,
+            # The batches have begun from the beginning already.
+            full_refresh=again and not waiting,
+            progress=writer.now_and_then(context.log),
+        )
     if complete and not any(result.outcome in ("failed", "skipped") for result in results):
         with warehouse.connect(settings) as conn:
             warehouse.stamp(conn, inputs)

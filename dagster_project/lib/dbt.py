@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -27,6 +27,9 @@ Outcome = Literal["built", "failed", "passed", "warned", "skipped"]
 
 # Tests that read every raw row: a day's load must not cost the history.
 FULL_SCAN = "tag:full_scan"
+
+# The models that are added to, with the views they read.
+_STORES = ("+int_usage_activity", "+int_heartbeat_activity")
 
 # Unit tests prove the SQL with made-up rows; they belong to the product's own test run and say
 # nothing about tonight's data.
@@ -188,10 +191,42 @@ def run_models(
     settings: Settings,
     *,
     select: Sequence[str] = (),
+    full_refresh: bool = False,
+    variables: Mapping[str, int] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[NodeResult]:
-    """Build the selected models without their tests; results and errors as in `build`."""
-    return invoke(settings, ["run", *_selected(select)], progress=progress)
+    """Build the selected models without their tests; results and errors as in `build`.
+
+    `variables` are the project's for this run alone.
+    """
+    again = ["--full-refresh"] if full_refresh else []
+    values = ["--vars", json.dumps(variables)] if variables else []
+    return invoke(settings, ["run", *again, *values, *_selected(select)], progress=progress)
+
+
+def fold(
+    settings: Settings,
+    batches: Sequence[int],
+    *,
+    full_refresh: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[NodeResult]:
+    """Fold files into the activity stores up to each of these load_ids, one run after the other.
+
+    The results of the last run, which are failures when one failed; empty without batches.
+    """
+    results: list[NodeResult] = []
+    for number, through in enumerate(batches):
+        results = run_models(
+            settings,
+            select=_STORES,
+            full_refresh=full_refresh and number == 0,
+            variables={"folded_through": through},
+            progress=progress,
+        )
+        if any(result.outcome in ("failed", "skipped") for result in results):
+            break
+    return results
 
 
 def run_tests(
