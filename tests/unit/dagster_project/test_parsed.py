@@ -68,6 +68,9 @@ def test_another_home_takes_the_parse_and_builds_its_own_warehouse(
     third = _settings(tmp_path, "third", project)
     assert [one.outcome for one in dbt.build(third)] == ["built"]
     assert _rows(third) == [(1,)]
+    said = (third.dbt_logs / "dbt.log").read_text(encoding="utf-8")
+    assert "Registered adapter" in said
+    assert "Unable to do partial parsing" not in said
 
 
 def test_a_changed_model_is_parsed_again(tmp_path: Path, project: Path) -> None:
