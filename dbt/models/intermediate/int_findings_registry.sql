@@ -84,7 +84,7 @@ with
             billed_of_customer.stake,
             cast(null as bigint) as units,
             'customers and transfers snapshots' as evidence,
-            'Have the missing approval recorded in the transfers feed, or waive: bill (new partner) or except (old partner).'
+            'Have the missing approval recorded in the transfers feed, or waive: bill (new partner) or exclude (old partner).'
             as action,
             transfer_sides.discrepancy_id
         from transfer_sides
