@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -129,8 +129,12 @@ def build(
     its results must be told. Raises DbtError when dbt could not run at all.
     """
     again = ["--full-refresh"] if full_refresh else []
-    command = ["build", *again, *_PRODUCTION, *_selected(select)]
-    return invoke(settings, command, progress=progress)
+    return invoke(settings, [*build_command(select), *again], progress=progress)
+
+
+def build_command(select: Sequence[str]) -> list[str]:
+    """What to ask dbt for to build and test the selected nodes, all when there are none."""
+    return ["build", *_PRODUCTION, *_selected(select)]
 
 
 def run_models(
@@ -162,8 +166,13 @@ def invoke(
     arguments: Sequence[str],
     *,
     progress: Callable[[str], None] = lambda _: None,
+    target: str = "duckdb",
+    also: Mapping[str, str] | None = None,
 ) -> list[NodeResult]:
-    """One dbt command in this process, always with absolute paths and without telemetry."""
+    """One dbt command in this process, always with absolute paths and without telemetry.
+
+    `target` is one of `dbt/profiles.yml`; `also` is added to the environment meanwhile.
+    """
     # Imported here: 1.2 s that a person asking for help need not wait for.
     from click import Abort
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
@@ -176,7 +185,8 @@ def invoke(
     flags = [
         *("--project-dir", str(settings.project)),
         *("--profiles-dir", str(settings.project)),
-        *("--target-path", str(settings.dbt_target)),
+        *("--target", target),
+        *("--target-path", str(settings.dbt_target_of(target))),
         *("--log-path", str(settings.dbt_logs)),
         *("--log-level", "none"),
         *("--log-level-file", "info"),
@@ -187,7 +197,7 @@ def invoke(
     if arguments[0] != "parse":  # results come back as objects; nothing reads them from a file
         flags.append("--no-write-json")
     try:
-        with environment_of(settings):
+        with environment_of(settings, also):
             answer = dbtRunner(callbacks=[report]).invoke([*arguments, *flags])
     finally:
         # The profile keeps the connection for the whole command; the next writer needs the file.

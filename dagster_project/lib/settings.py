@@ -24,6 +24,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # days nobody has in every partition picker, a later one hides files that are there.
 FIRST_DAY = date(2026, 1, 1)
 
+# Both build the same marts; what else there is, is DuckDB's.
+ENGINES = ("duckdb", "spark")
+
 
 _HISTORY = """
 event_log_storage:
@@ -49,6 +52,7 @@ class Settings:
     first_day the first day that has a partition
     alert     the command that is told of holds, failures and missing feeds; empty for none
     largest_file_bytes  a landing file that unpacks to more is refused
+    engine    what builds the models: one of ENGINES
     """
 
     home: Path
@@ -58,6 +62,7 @@ class Settings:
     first_day: date = FIRST_DAY
     alert: tuple[str, ...] = ()
     largest_file_bytes: int = LARGEST_FILE_BYTES
+    engine: str = ENGINES[0]
 
     @classmethod
     def from_environment(
@@ -71,8 +76,8 @@ class Settings:
         """Arguments first, then MUSTER_HOME, MUSTER_LANDING, MUSTER_SEEDS, then the defaults.
 
         Raises SettingsError when MUSTER_FIRST_DAY is not a date, MUSTER_LARGEST_FILE_BYTES is not
-        a number, MUSTER_ALERT is not a command, a folder is none or its path not UTF-8, or two
-        folders overlap so that one would be read as the other.
+        a number, MUSTER_ENGINE is none of ENGINES, MUSTER_ALERT is not a command, a folder is none
+        or its path not UTF-8, or two folders overlap so that one would be read as the other.
         """
         values = os.environ if environment is None else environment
         settings = cls(
@@ -84,6 +89,7 @@ class Settings:
             largest_file_bytes=_bytes(
                 values.get("MUSTER_LARGEST_FILE_BYTES") or LARGEST_FILE_BYTES
             ),
+            engine=_engine(values.get("MUSTER_ENGINE") or ENGINES[0]),
         )
         if settings.landing == settings.home or settings.home in settings.landing.parents:
             raise SettingsError(
@@ -133,6 +139,14 @@ class Settings:
         return self.home / "dbt" / "target"
 
     @property
+    def spark(self) -> Path:
+        return self.home / "spark"
+
+    def dbt_target_of(self, target: str) -> Path:
+        """Where dbt compiles to: parsed for one target, a project is not parsed for another."""
+        return self.spark / "dbt" if target == "spark" else self.dbt_target
+
+    @property
     def dbt_logs(self) -> Path:
         return self.home / "dbt" / "logs"
 
@@ -145,7 +159,9 @@ class Settings:
             "MUSTER_FIRST_DAY": self.first_day.isoformat(),
             "MUSTER_ALERT": shlex.join(self.alert),
             "MUSTER_LARGEST_FILE_BYTES": str(self.largest_file_bytes),
+            "MUSTER_ENGINE": self.engine,
             "MUSTER_WAREHOUSE": str(self.warehouse),
+            "MUSTER_SPARK_HOME": str(self.spark),
             "DBT_PROJECT_DIR": str(self.project),
             "DBT_PROFILES_DIR": str(self.project),
             "DBT_TARGET_PATH": str(self.dbt_target),
@@ -175,9 +191,9 @@ def keep_private() -> None:
 
 
 @contextmanager
-def environment_of(settings: Settings) -> Iterator[None]:
+def environment_of(settings: Settings, also: Mapping[str, str] | None = None) -> Iterator[None]:
     """The process environment of this home, and the previous one afterwards."""
-    wanted = settings.environment()
+    wanted = {**settings.environment(), **(also or {})}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -224,6 +240,14 @@ def _bytes(text: str | int) -> int:
             f"{LARGEST_FILE_BYTES}."
         )
     return int(number)
+
+
+def _engine(text: str) -> str:
+    if text not in ENGINES:
+        raise SettingsError(
+            f"MUSTER_ENGINE is {text!r}; it must be one of {', '.join(ENGINES)}."
+        )
+    return text
 
 
 def _first_day(text: str) -> date:
