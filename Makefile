@@ -38,6 +38,20 @@ lock: .venv/installed  ## after a change of dependencies in pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Not among the other dependencies: pyspark is 450 MB, and one machine does without.
+.venv/spark-installed: .venv/installed requirements-spark.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-spark.lock
+	touch $@
+
+.PHONY: spark-install spark-up spark-down
+spark-install: .venv/spark-installed  ## what `--engine spark` needs, besides Java 17
+
+spark-up: .venv/spark-installed  ## a Spark cluster on loopback: SPARK_WORKER_CORES=1 SPARK_WORKER_MEMORY=2g each of two workers
+	PYTHON=$(BIN)/python spark/cluster up
+
+spark-down:  ## end what spark-up started
+	spark/cluster down
+
 clean:
 	rm -rf .venv demo
 

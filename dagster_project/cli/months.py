@@ -28,7 +28,7 @@ from dagster_project.cli.telling import (
 from dagster_project.cli.whatif import tell_what_if
 from dagster_project.cli.working import check_period, feeds, load_new, working
 from dagster_project.lib import receiving
-from dagster_project.lib.settings import Settings
+from dagster_project.lib.settings import ENGINES, Settings
 
 if TYPE_CHECKING:
     from dagster_project.lib.flagged import Flagged
@@ -111,13 +111,20 @@ def draft(
 
 @main.command()
 @click.argument("period")
+@click.option("--engine", type=click.Choice(ENGINES), help="What builds the models [duckdb].")
 @click.pass_obj
-def close(settings: Settings, period: str) -> None:
+def close(settings: Settings, period: str, engine: str | None) -> None:
     """Issue the period's invoices: all that is good, with a reason for what is held.
 
     Ends with 0 when all are issued, 3 when some are held or wait for approval, 1 when it failed.
+    Both engines give the same documents; Spark needs a cluster (`make spark-up`).
     """
     check_period(settings, period)
+    settings = dataclasses.replace(settings, engine=engine or settings.engine)
+    if settings.engine == "spark":
+        from dagster_project.lib import spark
+
+        spark.check_ready()
     with working(settings, f"close {period}") as open_runner:
         load_new(settings, open_runner)
         if not _drafts(settings, period):

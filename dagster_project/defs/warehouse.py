@@ -10,7 +10,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
 from dagster_project.defs import writer
-from dagster_project.lib import dbt, warehouse
+from dagster_project.lib import dbt, spark, warehouse
 from dagster_project.lib.dbt import NodeResult
 from dagster_project.lib.settings import Settings
 
@@ -83,32 +83,39 @@ def build_models(
             "Nothing has been received yet, so there is nothing to build from. "
             "Run `muster load`, or materialise reference/* and raw/* first."
         )
-    complete = not select if is_complete is None else is_complete
     with warehouse.connect(settings) as conn:
         warehouse.bring_up_to_date(conn, settings, writer.progress(context.log))
+        if not warehouse.is_built_by(conn, settings.engine):
+            # What a selection reads is with the engine that built it: here all of it is built.
+            select = ()
+        complete = not select if is_complete is None else is_complete
         inputs = warehouse.inputs(conn, settings)
         if complete or warehouse.built_from(conn) != inputs:
             warehouse.stamp(conn, None)
         # After an upgrade, what is only ever added to would keep what the old SQL made of it.
         again = complete and not select and warehouse.needs_full_refresh(conn, inputs)
+        if not select:
+            warehouse.mark_built_by(conn, settings.engine)
         waiting = [] if select else warehouse.batches(conn, from_the_beginning=again)
-    if again:
-        context.log.info("Computing the whole history with the models as they are now")
-    results = dbt.fold(
-        settings, waiting, full_refresh=again, progress=writer.now_and_then(context.log)
-    )
-    if not any(result.outcome == "failed" for result in results):
-        results = dbt.build(
-            settings,
-            select=select,
-            # The batches have begun from the beginning already.
-            full_refresh=again and not waiting,
-            progress=writer.now_and_then(context.log),
-        )
+    progress = writer.now_and_then(context.log)
+    if settings.engine == "spark":
+        results = spark.build(settings, select=select, complete=complete, progress=progress)
+    else:
+        if again:
+            context.log.info("Computing the whole history with the models as they are now")
+        results = dbt.fold(settings, waiting, full_refresh=again, progress=progress)
+        if not any(result.outcome == "failed" for result in results):
+            results = dbt.build(
+                settings,
+                select=select,
+                # The batches have begun from the beginning already.
+                full_refresh=again and not waiting,
+                progress=progress,
+            )
     if complete and not any(result.outcome in ("failed", "skipped") for result in results):
         with warehouse.connect(settings) as conn:
             warehouse.stamp(conn, inputs)
-            if again:
+            if again and settings.engine != "spark":
                 warehouse.mark_refreshed(conn, inputs)
     return results
 

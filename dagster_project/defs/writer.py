@@ -67,6 +67,7 @@ def told_in_words() -> Iterator[None]:
 
     from dagster_project.lib.dbt import DbtError
     from dagster_project.lib.publish import PublishError
+    from dagster_project.lib.spark import SparkError
     from ingest.archive import ArchiveError
     from ingest.intake import IntakeError
     from ingest.journal import JournalError
@@ -90,6 +91,7 @@ def told_in_words() -> Iterator[None]:
         OSError,
         PublishError,
         ReferenceDataError,
+        SparkError,
         StaleDraftError,
         WarehouseError,
         # A full disk or too little memory; everything else DuckDB says is ours to mend.

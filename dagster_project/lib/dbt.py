@@ -183,8 +183,12 @@ def build(
     its results must be told. Raises DbtError when dbt could not run at all.
     """
     again = ["--full-refresh"] if full_refresh else []
-    command = ["build", *again, *_PRODUCTION, *_selected(select)]
-    return invoke(settings, command, progress=progress)
+    return invoke(settings, [*build_command(select), *again], progress=progress)
+
+
+def build_command(select: Sequence[str]) -> list[str]:
+    """What to ask dbt for to build and test the selected nodes, all when there are none."""
+    return ["build", *_PRODUCTION, *_selected(select)]
 
 
 def run_models(
@@ -248,10 +252,21 @@ def invoke(
     arguments: Sequence[str],
     *,
     progress: Callable[[str], None] = lambda _: None,
+    target: str = "duckdb",
+    **environment: str,
 ) -> list[NodeResult]:
-    """One dbt command in this process on the project as it is, and what became of each node."""
+    """One dbt command in this process on the project as it is, and what became of each node.
+
+    `target` is one of `dbt/profiles.yml`; the home's environment is used but for `environment`.
+    """
     answer = _command(
-        settings, [*arguments, _NO_JSON], project=_project(settings), progress=progress
+        settings,
+        [*arguments, _NO_JSON],
+        # What is kept was parsed for DuckDB; another target's configuration differs.
+        project=_project(settings) if target == "duckdb" else None,
+        progress=progress,
+        target=target,
+        **environment,
     )
     return [
         NodeResult(
@@ -272,6 +287,7 @@ def _command(
     *,
     project: Any = None,
     progress: Callable[[str], None] = lambda _: None,
+    target: str = "duckdb",
     **environment: str,
 ) -> Any:
     """dbt's answer to one command, always with absolute paths and without telemetry."""
@@ -291,7 +307,8 @@ def _command(
     flags = [
         *("--project-dir", str(settings.project)),
         *("--profiles-dir", str(settings.project)),
-        *("--target-path", str(settings.dbt_target)),
+        *("--target", target),
+        *("--target-path", str(settings.dbt_target_of(target))),
         *("--log-path", str(settings.dbt_logs)),
         *("--log-level", "none"),
         # dbt's own file costs a tenth of a build: it words every debug event before leaving it out.

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dagster_project.lib import dbt, lock, warehouse
-from dagster_project.lib.settings import Settings
+from dagster_project.lib.settings import ENGINES, Settings
 
 # What invoicing reads, and everything upstream of it.
 INVOICES = "+exposure:distributor_invoices"
@@ -33,7 +33,7 @@ class ScratchError(RuntimeError):
 def home(settings: Settings) -> Iterator[Settings]:
     """Settings of an empty home that is gone afterwards; in TMPDIR, which has to hold a copy."""
     with TemporaryDirectory(prefix="muster-") as folder:
-        scratch = dataclasses.replace(settings, home=Path(folder) / "home")
+        scratch = dataclasses.replace(settings, home=Path(folder) / "home", engine=ENGINES[0])
         scratch.create_home()
         yield scratch
 

@@ -28,6 +28,9 @@ FIRST_DAY = date(2026, 1, 1)
 # DuckDB's own default: a machine that does nothing else.
 MEMORY_LIMIT = "80%"
 
+# Both build the same marts; what else there is, is DuckDB's.
+ENGINES = ("duckdb", "spark")
+
 
 _HISTORY = """
 event_log_storage:
@@ -55,6 +58,7 @@ class Settings:
     largest_file_bytes  a landing file that unpacks to more is refused
     memory_limit  what DuckDB may hold in memory before it spills to disk, such as 8GiB or 50%
     cache     where dbt's parse of the project is kept for other homes; None for nowhere
+    engine    what builds the models: one of ENGINES
     """
 
     home: Path
@@ -66,6 +70,7 @@ class Settings:
     largest_file_bytes: int = LARGEST_FILE_BYTES
     memory_limit: str = MEMORY_LIMIT
     cache: Path | None = None
+    engine: str = ENGINES[0]
 
     @classmethod
     def from_environment(
@@ -79,8 +84,9 @@ class Settings:
         """Arguments first, then MUSTER_HOME, MUSTER_LANDING, MUSTER_SEEDS, then the defaults.
 
         Raises SettingsError when MUSTER_FIRST_DAY is not a date, MUSTER_LARGEST_FILE_BYTES is not
-        a number, MUSTER_MEMORY_LIMIT is not a size, MUSTER_ALERT is not a command, a folder is none
-        or its path not UTF-8, or two folders overlap so that one would be read as the other.
+        a number, MUSTER_MEMORY_LIMIT is not a size, MUSTER_ENGINE is none of ENGINES, MUSTER_ALERT
+        is not a command, a folder is none or its path not UTF-8, or two folders overlap so that one
+        would be read as the other.
         """
         values = os.environ if environment is None else environment
         settings = cls(
@@ -94,6 +100,7 @@ class Settings:
             ),
             memory_limit=_memory(values.get("MUSTER_MEMORY_LIMIT") or MEMORY_LIMIT),
             cache=_cache(values),
+            engine=_engine(values.get("MUSTER_ENGINE") or ENGINES[0]),
         )
         if settings.landing == settings.home or settings.home in settings.landing.parents:
             raise SettingsError(
@@ -143,6 +150,14 @@ class Settings:
         return self.home / "dbt" / "target"
 
     @property
+    def spark(self) -> Path:
+        return self.home / "spark"
+
+    def dbt_target_of(self, target: str) -> Path:
+        """Where dbt compiles to: parsed for one target, a project is not parsed for another."""
+        return self.spark / "dbt" if target == "spark" else self.dbt_target
+
+    @property
     def dbt_logs(self) -> Path:
         return self.home / "dbt" / "logs"
 
@@ -157,7 +172,9 @@ class Settings:
             "MUSTER_LARGEST_FILE_BYTES": str(self.largest_file_bytes),
             "MUSTER_MEMORY_LIMIT": self.memory_limit,
             "MUSTER_CACHE": str(self.cache or ""),
+            "MUSTER_ENGINE": self.engine,
             "MUSTER_WAREHOUSE": str(self.warehouse),
+            "MUSTER_SPARK_HOME": str(self.spark),
             "DBT_PROJECT_DIR": str(self.project),
             "DBT_PROFILES_DIR": str(self.project),
             "DBT_TARGET_PATH": str(self.dbt_target),
@@ -255,6 +272,12 @@ def _memory(text: str) -> str:
             f"MUSTER_MEMORY_LIMIT is {text!r}; it must be a size such as 8GiB, or a part of the "
             f"machine's memory such as {MEMORY_LIMIT}."
         )
+    return text
+
+
+def _engine(text: str) -> str:
+    if text not in ENGINES:
+        raise SettingsError(f"MUSTER_ENGINE is {text!r}; it must be one of {', '.join(ENGINES)}.")
     return text
 
 

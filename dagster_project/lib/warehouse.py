@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 from dagster_project.lib import dbt, lock
-from dagster_project.lib.settings import Settings
+from dagster_project.lib.settings import ENGINES, Settings
 
 if TYPE_CHECKING:
     import duckdb
@@ -141,8 +141,42 @@ def batches(conn: duckdb.DuckDBPyConnection, *, from_the_beginning: bool) -> lis
 FOLDED_ROWS = 60_000_000
 _STORE = "intermediate.int_usage_activity"
 
+
+def is_built_by(conn: duckdb.DuckDBPyConnection, engine: str) -> bool:
+    """Whether this engine built the models last. All but the marts are then with it alone."""
+    conn.execute(_STAMP)
+    # Before there was a choice, nothing was noted.
+    rows = conn.execute("select engine from house.built_by").fetchall() or [("duckdb",)]
+    return rows == [(engine,)]
+
+
+def mark_built_by(conn: duckdb.DuckDBPyConnection, engine: str) -> None:
+    _replace(conn, "house.built_by", engine)
+
+
+def spark_made_by(conn: duckdb.DuckDBPyConnection) -> str | None:
+    """What made the tables on Spark that are only added to; None when this warehouse knows none."""
+    conn.execute(_STAMP)
+    rows = conn.execute("select made_by from house.spark_made_by").fetchall()
+    return str(rows[0][0]) if rows else None
+
+
+def mark_spark_made_by(conn: duckdb.DuckDBPyConnection, made_by: str) -> None:
+    _replace(conn, "house.spark_made_by", made_by)
+
+
+def _replace(conn: duckdb.DuckDBPyConnection, table: str, value: str) -> None:
+    conn.execute(_STAMP)
+    conn.begin()
+    conn.execute(f"delete from {table}")
+    conn.execute(f"insert into {table} values (?)", [value])
+    conn.commit()
+
+
 _STAMP = """
     create schema if not exists house;
+    create table if not exists house.built_by (engine varchar);
+    create table if not exists house.spark_made_by (made_by varchar);
     create table if not exists house.refreshed_with (models_sha256 varchar);
     create table if not exists house.built_from (
         version_set_sha256 varchar, ledger_sha256 varchar, models_sha256 varchar
@@ -151,8 +185,16 @@ _STAMP = """
 
 
 def is_current(settings: Settings) -> bool:
-    """Whether the models are built and tested from the very inputs in force."""
-    return current_inputs(settings) is not None
+    """Whether the models are built and tested from the very inputs in force.
+
+    Where Spark is asked for, by Spark: the marts of DuckDB are the same, yet were not asked for.
+    """
+    if current_inputs(settings) is None:
+        return False
+    if settings.engine == ENGINES[0]:
+        return True
+    with connect(settings) as conn:
+        return is_built_by(conn, settings.engine)
 
 
 def current_inputs(settings: Settings) -> Inputs | None:

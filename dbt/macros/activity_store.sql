@@ -83,10 +83,11 @@
         folded_by_month as (
             select
                 {{ entity_columns }},
-                activity_month,
                 cast(bit_or(active_days) as integer) as active_days,
                 min(last_evidence) as last_evidence,
-                max(load_id) as load_id
+                max(load_id) as load_id,
+                {# Last, where Spark wants the column that a table is partitioned by. #}
+                activity_month
             from facts
             group by {{ entity_columns }}, activity_month
         )
@@ -100,14 +101,14 @@
     (`days_to_month_end` counts down), and of these the earliest snapshot's.
 #}
 {% macro activity_evidence(relation) -%}
-    {{ return(adapter.dispatch("activity_evidence", "musterhouse")(relation)) }}
-{%- endmacro %}
-
-{% macro duckdb__activity_evidence(relation) -%}
-    {
-        'days_to_month_end':{{ days_between(relation ~ ".active_on", "last_day(" ~ relation ~ ".active_on)") }},
-        'snapshot_date':{{ relation }}.snapshot_date,
-        'source':{{ relation }}.source,
-        'row_number':{{ relation }}.row_number
-    }
+    {{
+        record(
+            {
+                "days_to_month_end": days_between(relation ~ ".active_on", "last_day(" ~ relation ~ ".active_on)"),
+                "snapshot_date": relation ~ ".snapshot_date",
+                "source": relation ~ ".source",
+                "row_number": relation ~ ".row_number",
+            }
+        )
+    }}
 {%- endmacro %}

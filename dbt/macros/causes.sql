@@ -26,7 +26,11 @@
 {# Ways of counting: whoever counts so counts so for everybody. The other causes are facts about one customer. #}
 {% macro ways_of_counting() -%} 'cutoff', 'window', 'time_zone', 'identity', 'late_data' {%- endmacro %}
 
-{% macro cause_order(cause) -%} list_position(['{{ causes() | join("', '") }}'], {{ cause }}) {%- endmacro %}
+{% macro cause_order(cause) -%}
+    {%- set quoted = [] -%}
+    {%- for known in causes() %} {%- do quoted.append("'" ~ known ~ "'") -%} {%- endfor -%}
+    array_position({{ list_of(quoted) }}, {{ cause }})
+{%- endmacro %}
 
 {# Each reason a unit of the roster is not billed for is one cause of a difference. #}
 {% macro cause_of_reason(reason) -%}
@@ -64,10 +68,21 @@
 {%- endmacro %}
 
 {# A few of a list's texts, in order: `a, b, c, d, e and 12 others`. #}
-{% macro a_few(texts) -%}
-    concat(
-        array_to_string(list_sort({{ texts }})[1:5], ', '),
-        case when len({{ texts }}) > 5 then concat(' and ', len({{ texts }}) - 5, ' others') else '' end
+{% macro a_few(texts) -%} {{ return(adapter.dispatch("a_few", "musterhouse")(texts)) }} {%- endmacro %}
+
+{% macro duckdb__a_few(texts) -%}
+    concat_ws(
+        '',
+        array_to_string(array_sort({{ texts }})[1:5], ', '),
+        case when len({{ texts }}) > 5 then concat_ws('', ' and ', len({{ texts }}) - 5, ' others') else '' end
+    )
+{%- endmacro %}
+
+{% macro spark__a_few(texts) -%}
+    concat_ws(
+        '',
+        array_join(slice(array_sort({{ texts }}), 1, 5), ', '),
+        case when size({{ texts }}) > 5 then concat_ws('', ' and ', size({{ texts }}) - 5, ' others') else '' end
     )
 {%- endmacro %}
 
@@ -78,4 +93,8 @@
 
 {% macro duckdb__date_in_zone(at_utc, time_zone) -%}
     cast(timezone({{ time_zone }}, timezone('UTC', {{ at_utc }})) as date)
+{%- endmacro %}
+
+{% macro spark__date_in_zone(at_utc, time_zone) -%}
+    cast(from_utc_timestamp({{ at_utc }}, {{ time_zone }}) as date)
 {%- endmacro %}

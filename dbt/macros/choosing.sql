@@ -3,11 +3,12 @@
     (days back from the window's end, id). Bytewise, whatever the locale.
 #}
 {% macro latest_then_smallest(last_active_on, window_ends_on, id) -%}
-    {{ return(adapter.dispatch("latest_then_smallest", "musterhouse")(last_active_on, window_ends_on, id)) }}
+    min({{ record({"days_back": days_between(last_active_on, window_ends_on), "id": id}) }}).id
 {%- endmacro %}
 
-{% macro duckdb__latest_then_smallest(last_active_on, window_ends_on, id) -%}
-    min({'days_back':{{ days_between(last_active_on, window_ends_on) }}, 'id':{{ id }}}).id
+{# An aggregate: the value of the row that is last in an order, among those that have one. #}
+{% macro last_known(value, order_by) -%}
+    max_by({{ value }}, {{ order_by }}) filter (where {{ value }} is not null)
 {%- endmacro %}
 
 {#

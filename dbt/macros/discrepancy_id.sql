@@ -3,18 +3,22 @@
     new discrepancy, so that a waiver never covers more than the person who gave it saw.
 #}
 {% macro discrepancy_id(kind, period, keys, expected, found) -%}
-    substr(
-        sha256(
-            concat_ws(
-                '|',
-                {{ kind }},
-                {{ period }},
-                {% for key in keys %} coalesce({{ key }}, ''), {% endfor %}
-                coalesce({{ expected }}, ''),
-                coalesce({{ found }}, '')
-            )
-        ),
-        1,
-        16
-    )
+    {%- set hashed -%}
+        concat_ws(
+            '|',
+            {{ kind }},
+            {{ period }},
+            {% for key in keys %} coalesce({{ key }}, ''), {% endfor %}
+            coalesce({{ expected }}, ''),
+            coalesce({{ found }}, '')
+        )
+    {%- endset -%}
+    substr({{ sha256(hashed) }}, 1, 16)
 {%- endmacro %}
+
+{# SHA-256 in lower-case hexadecimal. #}
+{% macro sha256(text) -%} {{ return(adapter.dispatch("sha256", "musterhouse")(text)) }} {%- endmacro %}
+
+{% macro duckdb__sha256(text) -%} sha256({{ text }}) {%- endmacro %}
+
+{% macro spark__sha256(text) -%} sha2({{ text }}, 256) {%- endmacro %}

@@ -50,6 +50,17 @@
     {{ return(adapter.dispatch("whole_quotient", "musterhouse")(numerator, denominator)) }}
 {%- endmacro %}
 
+{% macro spark__whole_quotient(numerator, denominator) -%}
+    cast(({{ numerator }}) div({{ denominator }}) as bigint)
+{%- endmacro %}
+
+{# Whole numbers beyond a bigint. #}
+{% macro wide_integer() -%} {{ return(adapter.dispatch("wide_integer", "musterhouse")()) }} {%- endmacro %}
+
+{% macro duckdb__wide_integer() -%} hugeint {%- endmacro %}
+
+{% macro spark__wide_integer() -%} decimal(38, 0) {%- endmacro %}
+
 {% macro duckdb__whole_quotient(numerator, denominator) -%}
     cast(divide({{ numerator }}, {{ denominator }}) as bigint)
 {%- endmacro %}

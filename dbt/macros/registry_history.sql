@@ -30,7 +30,7 @@
         ),
 
         asserted as (
-            select rows_received.* exclude (load_id, row_number), snapshots.valid_from, snapshots.valid_to
+            select rows_received.* except (load_id, row_number), snapshots.valid_from, snapshots.valid_to
             from rows_received
             inner join
                 snapshots
@@ -70,7 +70,8 @@
         ),
 
         settled as (
-            select asserted.* replace (segments.starts_on as valid_from, segments.ends_on as valid_to)
+            select
+                asserted.* except (valid_from, valid_to), segments.starts_on as valid_from, segments.ends_on as valid_to
             from asserted
             inner join
                 segments on {% for column in key %} asserted.{{ column }} = segments.{{ column }} and {% endfor %}
@@ -91,7 +92,7 @@
             select *
             from asserted
             anti join keys_in_several_sources using ({{ key_columns }})
-            union all by name
+            union all
             select *
             from settled
         ),

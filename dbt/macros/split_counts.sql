@@ -96,7 +96,7 @@
             where quantity is not null
         ),
 
-        compared as (
+        compared_found as (
             select
                 row_number() over (
                     order by
@@ -152,6 +152,8 @@
                 on placed.product_code = products.product_code
                 and {{ valid_on("products", "placed.cutoff_on") }}
         ),
+
+        {{ checkpoint("compared", "compared_found") }},
 
         {# Where all agree nothing need be counted again. #}
         disputed as (select distinct against, period, distributor_id from compared where difference <> 0),
@@ -375,7 +377,7 @@
             group by in_dispute.row_id, ways.way, firewall_activity.serial_number
         ),
 
-        units_present as (
+        units_present_found as (
             select
                 row_id,
                 unit_id,
@@ -386,6 +388,8 @@
             from units_by_way
             group by row_id, is_user, unit_id
         ),
+
+        {{ checkpoint("units_present", "units_present_found") }},
 
         recounted as (
             select
@@ -436,10 +440,11 @@
         labelled as (
             select
                 *,
-                concat(
+                concat_ws(
+                    '',
                     unit_id,
-                    case when abs(units) > 1 then concat(' ×', abs(units)) else '' end,
-                    case when last_active_on is not null then concat(' (', last_active_on, ')') else '' end
+                    case when abs(units) > 1 then concat_ws('', ' ×', abs(units)) else '' end,
+                    case when last_active_on is not null then concat_ws('', ' (', last_active_on, ')') else '' end
                 ) as label
             from candidate_units
         ),
@@ -452,8 +457,8 @@
                 cast(sum(units) as bigint) as units,
                 cast(coalesce(sum(units) filter (where units > 0), 0) as bigint) as more,
                 cast(coalesce(- sum(units) filter (where units < 0), 0) as bigint) as fewer,
-                list(label) filter (where units > 0) as units_more,
-                list(label) filter (where units < 0) as units_fewer
+                array_agg(label) filter (where units > 0) as units_more,
+                array_agg(label) filter (where units < 0) as units_fewer
             from labelled
             group by row_id, cause, way
             having sum(units) <> 0
@@ -479,7 +484,7 @@
         ),
 
         {# Under a stable number, so that of equally small sets the first in the order of causes is taken. #}
-        first_candidates as (
+        first_candidates_found as (
             select
                 *,
                 cast(
@@ -493,18 +498,28 @@
                 ) as place
             from
                 (
-                    select *
+                    select row_id, cause, way, units, more, fewer, units_more, units_fewer
                     from weighed
-                    union all by name
-                    select *
+                    union all
+                    select
+                        row_id,
+                        cause,
+                        way,
+                        units,
+                        cast(null as bigint) as more,
+                        cast(null as bigint) as fewer,
+                        cast(null as {{ list_type("string") }}) as units_more,
+                        cast(null as {{ list_type("string") }}) as units_fewer
                     from unknown_to_one
                 ) as found
         ),
 
+        {{ checkpoint("first_candidates", "first_candidates_found") }},
+
         {% for pass in passes %}
             {{ smallest_sets(pass, var("most_causes_together")) }},
             {% if pass == "first" %}
-                in_a_smallest_set as (select distinct row_id, unnest(places) as place from first_smallest),
+                in_a_smallest_set as (select distinct row_id, {{ exploded("places") }} as place from first_smallest),
 
                 {# How far each way of counting holds where the other side counts at all: in how many rows, of how many. #}
                 holding as (
@@ -539,7 +554,7 @@
                         first_candidates.way
                 ),
 
-                final_candidates as (
+                final_candidates_found as (
                     select first_candidates.*, holding.holds, coalesce(holding.touches, 0) as touches
                     from in_dispute
                     inner join first_candidates on in_dispute.row_id = first_candidates.row_id
@@ -552,6 +567,8 @@
                         and first_candidates.way = holding.way
                     where holding.way is null or holding.holds > holding.fails
                 ),
+
+                {{ checkpoint("final_candidates", "final_candidates_found") }},
             {% endif %}
         {% endfor %}
 
@@ -562,14 +579,17 @@
         ),
 
         chosen as (
-            select final_candidates.* exclude (holds, touches), chosen_sets.other_fits
-            from (select row_id, unnest(places) as place, other_fits from chosen_sets) as chosen_sets
-            inner join final_candidates using (row_id, place)
+            select final_candidates.* except (holds, touches), chosen_sets.other_fits
+            from (select row_id, {{ exploded("places") }} as place, other_fits from chosen_sets) as chosen_sets
+            inner join
+                final_candidates
+                on chosen_sets.row_id = final_candidates.row_id
+                and chosen_sets.place = final_candidates.place
         ),
 
         {# Nothing adds up: only what explains most of what it touches is applied, one way of each cause. #}
         applied as (
-            select final_candidates.* exclude (holds, touches), 0 as other_fits
+            select final_candidates.* except (holds, touches), 0 as other_fits
             from final_candidates
             inner join in_dispute on final_candidates.row_id = in_dispute.row_id
             anti join chosen_sets on final_candidates.row_id = chosen_sets.row_id
@@ -606,10 +626,19 @@
         ),
 
         causes as (
-            select *
+            select row_id, cause, way, units, more, fewer, units_more, units_fewer, other_fits
             from explained
-            union all by name
-            select row_id, cause, cast(units as bigint) as units
+            union all
+            select
+                row_id,
+                cause,
+                cast(null as string) as way,
+                cast(units as bigint) as units,
+                cast(null as bigint) as more,
+                cast(null as bigint) as fewer,
+                cast(null as {{ list_type("string") }}) as units_more,
+                cast(null as {{ list_type("string") }}) as units_fewer,
+                0 as other_fits
             from unexplained
         )
 
@@ -635,7 +664,7 @@
 {# The smallest sets of candidates, of different causes, that add up to a row's difference; `places` are their numbers. #}
 {% macro smallest_sets(pass, most) -%}
     {{ pass }}_sets_0 as (
-        select row_id, difference, cast(0 as bigint) as units, 0 as last_order, cast([] as integer[]) as places
+        select row_id, difference, cast(0 as bigint) as units, 0 as last_order, {{ empty_list("integer") }} as places
         from in_dispute
         where difference <> 0
     ),
@@ -662,7 +691,7 @@
                 sets.difference,
                 sets.units + candidates.units as units,
                 candidates.cause_order as last_order,
-                list_append(sets.places, candidates.place) as places
+                array_append(sets.places, candidates.place) as places
             from {{ pass }}_sets_{{ size - 1 }} as sets
             inner join
                 {{ pass }}_ordered as candidates
@@ -676,7 +705,7 @@
             {% endif %}
         ),
     {% endfor %}
-    {{ pass }}_smallest as (
+    {{ pass }}_smallest_found as (
         {% for size in range(1, most + 1) %}
             select row_id, places
             from {{ pass }}_sets_{{ size }}
@@ -685,47 +714,54 @@
                 union all
             {% endif %}
         {% endfor %}
-    )
+    ),
+
+    {{ checkpoint(pass ~ "_smallest", pass ~ "_smallest_found") }}
 {%- endmacro %}
 
 {# One sentence per cause: what the other side did, on which date, and with which units. #}
 {% macro evidence_of_split() -%}
     case
         when causes.cause is null
-        then cast(null as varchar)
+        then cast(null as string)
         when causes.cause = 'unexplained'
         then
             case
                 when compared.is_listed
                 then 'No other way of counting, and nothing known of this customer, adds up to it.'
-                else concat('The other side lists no ', compared.product_code, ' of this customer; nothing says why.')
+                else
+                    concat_ws(
+                        '', 'The other side lists no ', compared.product_code, ' of this customer; nothing says why.'
+                    )
             end
         when causes.cause = 'retired_product'
-        then concat(compared.product_code, ' is no longer a product on the cut-off, ', compared.cutoff_on, '.')
+        then concat_ws('', compared.product_code, ' is no longer a product on the cut-off, ', compared.cutoff_on, '.')
         when causes.cause = 'unmatched_id'
         then
             case
                 causes.way
                 when 'customer_unknown'
-                then concat('No bill of ', compared.period, ' has a customer ', compared.customer_id, '.')
+                then concat_ws('', 'No bill of ', compared.period, ' has a customer ', compared.customer_id, '.')
                 when 'product_unknown'
-                then concat('There is no product ', compared.product_code, ' here.')
-                else concat('The other side lists nothing of customer ', compared.customer_id, '.')
+                then concat_ws('', 'There is no product ', compared.product_code, ' here.')
+                else concat_ws('', 'The other side lists nothing of customer ', compared.customer_id, '.')
             end
         else
-            concat(
+            concat_ws(
+                '',
                 case
                     when causes.way = 'on_their_date'
-                    then concat('Counted on ', compared.counted_on, ', here on ', compared.cutoff_on)
+                    then concat_ws('', 'Counted on ', compared.counted_on, ', here on ', compared.cutoff_on)
                     when causes.way = 'not_yet_licensed'
-                    then concat('No monthly licence yet on ', compared.counted_on)
+                    then concat_ws('', 'No monthly licence yet on ', compared.counted_on)
                     when causes.way = 'no_longer_licensed'
-                    then concat('No monthly licence any more on ', compared.counted_on)
+                    then concat_ws('', 'No monthly licence any more on ', compared.counted_on)
                     when causes.way = 'calendar_month'
-                    then concat('The calendar month up to ', compared.counted_on, ' counted')
+                    then concat_ws('', 'The calendar month up to ', compared.counted_on, ' counted')
                     when causes.cause = 'window'
                     then
-                        concat(
+                        concat_ws(
+                            '',
                             replace(causes.way, '_days', ''),
                             ' dates up to ',
                             compared.counted_on,
@@ -733,16 +769,17 @@
                             compared.active_window_days
                         )
                     when causes.cause = 'time_zone'
-                    then concat('Days of ', causes.way, ' counted, here UTC')
+                    then concat_ws('', 'Days of ', causes.way, ' counted, here UTC')
                     when causes.cause in ('trial', 'term')
-                    then concat('Not billed here, on a ', causes.cause, ' licence')
+                    then concat_ws('', 'Not billed here, on a ', causes.cause, ' licence')
                     when causes.cause = 'unlicensed'
                     then 'Not billed here, without a licence'
                     when causes.cause = 'outside_programme'
-                    then concat('Not billed here: ', causes.way)
+                    then concat_ws('', 'Not billed here: ', causes.way)
                     when causes.way = 'billed_elsewhere'
                     then
-                        concat(
+                        concat_ws(
+                            '',
                             'Billed to partner ',
                             compared.billed_to_partner_id,
                             ' by ',
@@ -759,14 +796,18 @@
                     when causes.way = 'every_user'
                     then 'Every user of a device counted, here its latest'
                     when causes.way = 'known_later'
-                    then concat('Told by files dated after ', compared.counted_on)
+                    then concat_ws('', 'Told by files dated after ', compared.counted_on)
                 end,
                 ': ',
                 concat_ws(
                     '; ',
-                    case when causes.more > 0 then concat(causes.more, ' more: ', {{ a_few("causes.units_more") }}) end,
                     case
-                        when causes.fewer > 0 then concat(causes.fewer, ' fewer: ', {{ a_few("causes.units_fewer") }})
+                        when causes.more > 0
+                        then concat_ws('', causes.more, ' more: ', {{ a_few("causes.units_more") }})
+                    end,
+                    case
+                        when causes.fewer > 0
+                        then concat_ws('', causes.fewer, ' fewer: ', {{ a_few("causes.units_fewer") }})
                     end
                 ),
                 '.'

@@ -6,12 +6,23 @@
 {% materialization table, adapter = "duckdb" %}
     {%- set existing = load_cached_relation(this) -%}
     {%- set target = this.incorporate(type="table") -%}
+    {#- Built by another engine: its rows are taken as they are. -#}
+    {%- set taken_from = env_var("MUSTER_MARTS", "") | replace("'", "''") -%}
+    {%- set rows = (
+        "select * from read_parquet('"
+        ~ taken_from
+        ~ "/"
+        ~ schema
+        ~ ".db/"
+        ~ this.identifier
+        ~ "/*.parquet')"
+    ) -%}
     {{ run_hooks(pre_hooks) }}
     {% call statement("main") -%}
         {% if existing is not none %}drop {{ existing.type }} {{ existing }}
             ;
         {% endif %}
-        {{ create_table_as(False, target, compiled_code) }}
+        {{ create_table_as(False, target, rows if taken_from else compiled_code) }}
     {%- endcall %}
     {{ run_hooks(post_hooks) }}
     {% do persist_docs(target, model) %}

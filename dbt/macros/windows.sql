@@ -10,7 +10,7 @@
 {%- endmacro %}
 
 {# The bit of a date in its month. #}
-{% macro day_bit(active_on) -%} {{ shift_left("1", "extract('day' from " ~ active_on ~ ") - 1") }} {%- endmacro %}
+{% macro day_bit(active_on) -%} {{ shift_left("1", "extract(day from " ~ active_on ~ ") - 1") }} {%- endmacro %}
 
 {# Every bit of the month from its 1st through `through`; none when `through` lies before it. #}
 {% macro day_bits_through(activity_month, through) -%}
@@ -44,6 +44,13 @@
     )
 {%- endmacro %}
 
+{% macro spark__active_dates(active_days, activity_month) -%}
+    transform(
+        filter(sequence(0, 30), day_index -> (({{ active_days }} >> day_index) & 1) = 1),
+        day_index -> date_add({{ activity_month }}, day_index)
+    )
+{%- endmacro %}
+
 {# The cut-off in a month (R1): the month's last day, or `cutoff_day` clamped to it. #}
 {% macro cutoff_on(month_starts_on, cutoff_day) -%}
     least(
@@ -59,11 +66,17 @@
 
 {% macro duckdb__add_days(from_date, day_count) -%} ({{ from_date }} + cast({{ day_count }} as integer)) {%- endmacro %}
 
+{% macro spark__add_days(from_date, day_count) -%}
+    date_add({{ from_date }}, cast({{ day_count }} as integer))
+{%- endmacro %}
+
 {% macro days_between(from_date, to_date) -%}
     {{ return(adapter.dispatch("days_between", "musterhouse")(from_date, to_date)) }}
 {%- endmacro %}
 
 {% macro duckdb__days_between(from_date, to_date) -%} ({{ to_date }} - {{ from_date }}) {%- endmacro %}
+
+{% macro spark__days_between(from_date, to_date) -%} datediff({{ to_date }}, {{ from_date }}) {%- endmacro %}
 
 {% macro shift_left(operand, places) -%}
     {{ return(adapter.dispatch("shift_left", "musterhouse")(operand, places)) }}
@@ -71,4 +84,8 @@
 
 {% macro duckdb__shift_left(operand, places) -%}
     (cast({{ operand }} as bigint) << cast({{ places }} as bigint))
+{%- endmacro %}
+
+{% macro spark__shift_left(operand, places) -%}
+    shiftleft(cast({{ operand }} as bigint), cast({{ places }} as integer))
 {%- endmacro %}

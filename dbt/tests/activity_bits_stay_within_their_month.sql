@@ -17,5 +17,5 @@ select *
 from stored
 where
     active_days <= 0
-    or active_days >= power(2, extract('day' from last_day(activity_month)))
+    or active_days >= power(2, extract(day from last_day(activity_month)))
     or activity_month <> date_trunc('month', activity_month)

@@ -21,11 +21,5 @@ from amounts
 left join {{ ref("stg_currencies") }} as currencies on amounts.currency = currencies.currency
 where
     currencies.minor_units is null
-    or amounts.amount <> case
-        currencies.minor_units
-        when 0
-        then trunc(amounts.amount, 0)
-        when 2
-        then trunc(amounts.amount, 2)
-        else amounts.amount
-    end
+    or (currencies.minor_units = 0 and amounts.amount <> round(amounts.amount, 0))
+    or (currencies.minor_units = 2 and amounts.amount <> round(amounts.amount, 2))

@@ -22,11 +22,9 @@ with
         union all
         select period, distributor_id, currency, partner_id, product_code, customer_id, - quantity, - amount
         from {{ ref("draft_invoice_customers") }}
-        where
-            (period, distributor_id, currency) not in (
-                select (period, distributor_id, currency)
-                from {{ ref("draft_invoices") }}
-                where not is_issued and not is_passed_over
+        anti join
+            (select * from {{ ref("draft_invoices") }} where not is_issued and not is_passed_over) as to_come using (
+                period, distributor_id, currency
             )
     )
 

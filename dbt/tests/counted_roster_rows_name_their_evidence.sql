@@ -16,10 +16,10 @@ where
     and (
         roster.source_row is null
         or roster.source_name is null
-        or coalesce(len(roster.active_on), 0) = 0
-        or list_max(roster.active_on) <> roster.last_active_on
-        or list_min(roster.active_on) < periods.window_starts_on
-        or list_max(roster.active_on) > periods.cutoff_on
+        or coalesce(cardinality(roster.active_on), 0) = 0
+        or {{ largest_of("roster.active_on") }} <> roster.last_active_on
+        or {{ smallest_of("roster.active_on") }} < periods.window_starts_on
+        or {{ largest_of("roster.active_on") }} > periods.cutoff_on
         {# A clock may run ahead of its snapshot's day, by less than a day (R3). #}
-        or roster.source_snapshot_date < roster.last_active_on - 1
+        or roster.source_snapshot_date < {{ add_days("roster.last_active_on", "-1") }}
     )

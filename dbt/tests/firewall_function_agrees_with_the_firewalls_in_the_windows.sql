@@ -4,7 +4,7 @@
     R2, R9: active_firewalls(as_of, 30) describes on every cut-off of a drafted period the same firewalls, by the same
     heartbeat, as the windows the invoice is counted over. A second path from the bits to the count.
 #}
-{{ config(meta={"dagster": {"ref": {"name": "active_firewalls"}}}) }}
+{{ config(enabled=target.type == "duckdb", meta={"dagster": {"ref": {"name": "active_firewalls"}}}) }}
 
 {%- set cutoffs = [] -%}
 {%- if execute -%}
@@ -20,11 +20,11 @@ with
     by_function as (
         select
             cast(null as date) as as_of,
-            cast(null as varchar) as customer_id,
-            cast(null as varchar) as serial_number,
-            cast(null as varchar) as operating_system,
-            cast(null as varchar) as cluster_id,
-            cast(null as varchar) as cluster_mode,
+            cast(null as string) as customer_id,
+            cast(null as string) as serial_number,
+            cast(null as string) as operating_system,
+            cast(null as string) as cluster_id,
+            cast(null as string) as cluster_mode,
             cast(null as date) as last_active_on
         where false
         {% for cutoff_on in cutoffs %}

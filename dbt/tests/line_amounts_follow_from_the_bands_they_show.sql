@@ -22,9 +22,19 @@ with
             lines.distributor_id,
             lines.currency,
             lines.line_number,
-            cast(band ->> '$.quantity' as bigint) as quantity,
-            cast(cast(band ->> '$.unit_price' as decimal(18, 6)) * 1000000 as hugeint) as unit_price_in_millionths
-        from lines, unnest(cast(lines.bands as json[])) as listed(band)
+            band.quantity,
+            cast(band.unit_price * 1000000 as {{ wide_integer() }}) as unit_price_in_millionths
+        from
+            (
+                select
+                    lines.*,
+                    {{
+                        exploded(
+                            parsed_json_list("lines.bands", {"quantity": "bigint", "unit_price": "decimal(18,6)"})
+                        )
+                    }} as band
+                from lines
+            ) as lines
     ),
 
     summed as (
@@ -49,5 +59,5 @@ inner join
     and lines.line_number = summed.line_number
 where
     lines.quantity <> summed.quantity
-    or cast(lines.amount * lines.scale as hugeint)
+    or cast(lines.amount * lines.scale as {{ wide_integer() }})
     <> {{ whole_quotient("(summed.millionths * lines.scale * 2 + 1000000)", "2000000") }}

@@ -15,7 +15,7 @@ with
         from {{ ref("int_customer_partners") }}
     )
 
-select 'overlapping partners' as problem, customer_id, cast(valid_from as varchar) as since
+select 'overlapping partners' as problem, customer_id, cast(valid_from as string) as since
 from ordered
 where valid_from <= previous_valid_to or valid_to < valid_from
 union all

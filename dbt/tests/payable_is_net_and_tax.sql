@@ -48,11 +48,5 @@ where
     taxed.is_taxed <> (taxed.tax_amount is not null)
     or taxed.is_taxed <> (taxed.payable_amount is not null)
     or taxed.total_amount + taxed.tax_amount <> taxed.payable_amount
-    or taxed.tax_amount <> case
-        currencies.minor_units
-        when 0
-        then trunc(taxed.tax_amount, 0)
-        when 2
-        then trunc(taxed.tax_amount, 2)
-        else taxed.tax_amount
-    end
+    or (currencies.minor_units = 0 and taxed.tax_amount <> round(taxed.tax_amount, 0))
+    or (currencies.minor_units = 2 and taxed.tax_amount <> round(taxed.tax_amount, 2))

@@ -18,5 +18,5 @@ where
     period_starts_on > cutoff_on
     or cutoff_on not between month_starts_on
     and month_ends_on
-    or cutoff_on - window_starts_on + 1 <> active_window_days
+    or {{ days_between("window_starts_on", "cutoff_on") }} + 1 <> active_window_days
     or (previous_month_ends_on + 1 = month_starts_on and period_starts_on <> previous_cutoff_on + 1)

@@ -12,7 +12,7 @@ with
         select 'partners' as registry, partner_id as key, valid_from, valid_to
         from {{ ref("int_partners") }}
         union all
-        select 'licences' as registry, concat(licence_id, ' ', customer_id) as key, valid_from, valid_to
+        select 'licences' as registry, concat_ws('', licence_id, ' ', customer_id) as key, valid_from, valid_to
         from {{ ref("int_licences") }}
         union all
         select 'transfers' as registry, transfer_id as key, valid_from, valid_to

@@ -7,7 +7,7 @@
     cut-off of a drafted period the units, and the dates of each, that the invoice is counted from. The live page of
     managed customers rests on them. A second path from the bits to the unit; policy `any` is not their business.
 #}
-{{ config(meta={"dagster": {"ref": {"name": "active_units"}}}) }}
+{{ config(enabled=target.type == "duckdb", meta={"dagster": {"ref": {"name": "active_units"}}}) }}
 
 {%- set cutoffs = [] -%}
 {%- if execute -%}
@@ -26,10 +26,10 @@ with
     by_function as (
         select
             cast(null as date) as as_of,
-            cast(null as varchar) as customer_id,
-            cast(null as varchar) as product_code,
-            cast(null as varchar) as unit_kind,
-            cast(null as varchar) as unit_id,
+            cast(null as string) as customer_id,
+            cast(null as string) as product_code,
+            cast(null as string) as unit_kind,
+            cast(null as string) as unit_id,
             cast(null as date) as last_active_on,
             cast(null as date[]) as active_on
         where false
@@ -60,7 +60,7 @@ with
             units.unit_kind,
             units.unit_id,
             units.last_active_on,
-            list_sort(units.active_on) as active_on
+            array_sort(units.active_on) as active_on
         from windows
         inner join {{ ref("int_active_units") }} as units on windows.window_id = units.window_id
         union all
@@ -71,7 +71,7 @@ with
             'firewall',
             firewalls.serial_number,
             firewalls.last_active_on,
-            list_sort(firewalls.active_on) as active_on
+            array_sort(firewalls.active_on) as active_on
         from windows
         inner join {{ ref("int_firewalls_in_window") }} as firewalls on windows.window_id = firewalls.window_id
     ),

@@ -6,7 +6,7 @@
     customer_usage says for products counted by user or device. Analysts rely on it when they move the date; it is a
     second path from the bits to the count. Policy `any` and other window lengths are not the function's business.
 #}
-{{ config(meta={"dagster": {"ref": {"name": "active_users"}}}) }}
+{{ config(enabled=target.type == "duckdb", meta={"dagster": {"ref": {"name": "active_users"}}}) }}
 
 {%- set cutoffs = [] -%}
 {%- if execute -%}
@@ -25,8 +25,8 @@ with
     by_function as (
         select
             cast(null as date) as as_of,
-            cast(null as varchar) as customer_id,
-            cast(null as varchar) as product_code,
+            cast(null as string) as customer_id,
+            cast(null as string) as product_code,
             cast(null as bigint) as active_units,
             cast(null as bigint) as active_devices
         where false

@@ -12,7 +12,7 @@ with
     customers as (select * from {{ ref("int_customers_of_period") }}),
 
     active as (
-        select period_windows.period, period_windows.distributor_id, firewalls.* exclude (window_id)
+        select period_windows.period, period_windows.distributor_id, firewalls.* except (window_id)
         from period_windows
         inner join firewalls on period_windows.window_id = firewalls.window_id
     ),
@@ -47,7 +47,7 @@ with
             active.distributor_id,
             active.customer_id,
             'firewall_unassigned' as product_code,
-            cast(null as varchar) as licence_type,
+            cast(null as string) as licence_type,
             active.serial_number,
             active.customer_id as heartbeat_customer_id,
             active.operating_system,

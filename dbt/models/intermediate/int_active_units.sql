@@ -41,7 +41,7 @@ with
             billing_unit,
             unit_kind,
             unit_id,
-            list_sort(flatten(list({{ active_dates("active_days", "activity_month") }}))) as active_on
+            array_sort(flatten(array_agg({{ active_dates("active_days", "activity_month") }}))) as active_on
         from by_month
         group by all
     ),

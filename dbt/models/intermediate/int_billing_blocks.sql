@@ -56,7 +56,7 @@ with
             'monthly_outside_flex' as kind,
             'outside_flex' as reason,
             'no monthly licence under this programme' as expected,
-            concat('monthly licence under ', programme) as found
+            concat_ws('', 'monthly licence under ', programme) as found
         from licensed
         where programme = 'connect'
         union all
@@ -69,7 +69,7 @@ with
             'excluded_territory' as kind,
             'excluded_territory' as reason,
             'a partner outside the excluded territories' as expected,
-            concat('partner in ', country) as found
+            concat_ws('', 'partner in ', country) as found
         from licensed
         where is_excluded_territory and (bills_monthly or programme = 'connect')
         union all
@@ -82,7 +82,7 @@ with
             'partner_resale' as kind,
             'partner_resale' as reason,
             'a partner that buys for its own customers' as expected,
-            concat('resells under partner ', parent_partner_id) as found
+            concat_ws('', 'resells under partner ', parent_partner_id) as found
         from licensed
         where parent_partner_id is not null and (bills_monthly or programme = 'connect')
     ),

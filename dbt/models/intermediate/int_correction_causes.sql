@@ -36,12 +36,14 @@ with
             last_priced.currency,
             last_priced.partner_id,
             last_priced.product_code,
-            unnest(
-                from_json(
-                    last_priced.bands,
-                    '[{"min_quantity":"BIGINT","max_quantity":"BIGINT","unit_price":"DECIMAL(18,6)"}]'
+            {{
+                exploded(
+                    parsed_json_list(
+                        "last_priced.bands",
+                        {"min_quantity": "bigint", "max_quantity": "bigint", "unit_price": "decimal(18,6)"},
+                    )
                 )
-            ) as band
+            }} as band
         from last_priced
     ),
 
@@ -145,13 +147,13 @@ with
     {# Rounded half away from zero, in whole minor units: (2ab + n) / 2n of the absolute value. #}
     by_units as (
         select
-            * exclude (minor_units, worth_quantity, worth_minor_amount),
+            * except (minor_units, worth_quantity, worth_minor_amount),
             {{
                 from_minor_units(
                     "sign(units) * "
                     ~ whole_quotient(
-                        "cast(2 as hugeint) * abs(units) * worth_minor_amount + worth_quantity",
-                        "cast(2 as hugeint) * worth_quantity",
+                        "cast(2 as " ~ wide_integer() ~ ") * abs(units) * worth_minor_amount + worth_quantity",
+                        "cast(2 as " ~ wide_integer() ~ ") * worth_quantity",
                     ),
                     "minor_units",
                 )

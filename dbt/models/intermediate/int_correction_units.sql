@@ -136,7 +136,7 @@ with
 
     caused as (
         select
-            changed.* exclude (is_counted, reason),
+            changed.* except (is_counted, reason),
             case
                 when changed.reason_on_other_side in ('other_partner_of_record', 'moved_to_other_customer')
                 then 'move'

@@ -29,19 +29,22 @@ with
             partner_id,
             product_code,
             customer_id,
-            arg_max(partner_name, sequence) as partner_name,
-            arg_max(product_name, sequence) as product_name,
-            arg_max(category, sequence) as category,
-            arg_max(billing_unit, sequence) as billing_unit,
-            arg_max(sku, sequence) as sku,
-            arg_max(listing_order, sequence) as listing_order,
-            arg_max(customer_name, sequence) as customer_name,
-            arg_max(licence_type, sequence) as licence_type,
-            arg_max(owner, sequence) as owner,
+            {{ last_known("partner_name", "sequence") }} as partner_name,
+            {{ last_known("product_name", "sequence") }} as product_name,
+            {{ last_known("category", "sequence") }} as category,
+            {{ last_known("billing_unit", "sequence") }} as billing_unit,
+            {{ last_known("sku", "sequence") }} as sku,
+            {{ last_known("listing_order", "sequence") }} as listing_order,
+            {{ last_known("customer_name", "sequence") }} as customer_name,
+            {{ last_known("licence_type", "sequence") }} as licence_type,
+            {{ last_known("owner", "sequence") }} as owner,
             cast(sum(quantity) as bigint) as quantity,
             cast(sum(amount) as decimal(18, 3)) as amount
         from issued_customers
-        where (period, distributor_id) in (select (period, distributor_id) from periods)
+        semi join
+            periods
+            on issued_customers.billed_period = periods.period
+            and issued_customers.distributor_id = periods.distributor_id
         group by all
     ),
 

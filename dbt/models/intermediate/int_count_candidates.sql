@@ -325,7 +325,7 @@ with
             counted.unit_id,
             -1 as units,
             counted.last_active_on,
-            counted.active_on[1] as counted_from,
+            {{ first_of("counted.active_on") }} as counted_from,
             {{ add_days("first_known.first_known_on", "-1") }} as counted_to
         from counted
         inner join
@@ -336,7 +336,7 @@ with
             and counted.product_code = first_known.product_code
             and counted.unit_kind = first_known.unit_kind
             and counted.unit_id = first_known.unit_id
-        where counted.active_on[1] < first_known.first_known_on
+        where {{ first_of("counted.active_on") }} < first_known.first_known_on
     ),
 
     {# R12 bills the whole period; on the day they counted the licence had not begun, or had ended. #}
@@ -398,32 +398,40 @@ with
     ),
 
     known_here as (
-        select *
-        from not_billed
-        union all by name
-        select *
-        from unlicensed_firewalls
-        union all by name
-        select *
-        from boxes
-        union all by name
-        select *
-        from devices
-        union all by name
-        select *
-        from every_user
-        union all by name
-        select *
-        from moves
-        union all by name
-        select *
-        from time_zones
-        union all by name
-        select *
-        from late_data
-        union all by name
-        select *
-        from outside_licence
+        {% for found in ["not_billed", "unlicensed_firewalls", "boxes", "devices", "every_user", "moves"] %}
+            select
+                period,
+                distributor_id,
+                customer_id,
+                product_code,
+                cause,
+                way,
+                unit_id,
+                units,
+                last_active_on,
+                cast(null as date) as counted_from,
+                cast(null as date) as counted_to
+            from {{ found }}
+            union all
+        {% endfor %}
+        {% for found in ["time_zones", "late_data", "outside_licence"] %}
+            select
+                period,
+                distributor_id,
+                customer_id,
+                product_code,
+                cause,
+                way,
+                unit_id,
+                units,
+                last_active_on,
+                counted_from,
+                counted_to
+            from {{ found }}
+            {% if not loop.last %}
+                union all
+            {% endif %}
+        {% endfor %}
     ),
 
     {# What another partner, or another distributor, is billed for: all of it counts there. #}
@@ -438,7 +446,9 @@ with
             'billed_elsewhere' as way,
             roster.unit_id,
             1 as units,
-            roster.last_active_on
+            roster.last_active_on,
+            cast(null as date) as counted_from,
+            cast(null as date) as counted_to
         from elsewhere
         inner join
             roster
@@ -449,10 +459,22 @@ with
     ),
 
     candidates as (
-        select known_here.*, of_record.partner_id
+        select
+            known_here.period,
+            known_here.distributor_id,
+            of_record.partner_id,
+            known_here.customer_id,
+            known_here.product_code,
+            known_here.cause,
+            known_here.way,
+            known_here.unit_id,
+            known_here.units,
+            known_here.last_active_on,
+            known_here.counted_from,
+            known_here.counted_to
         from known_here
         inner join of_record using (period, distributor_id, customer_id)
-        union all by name
+        union all
         select *
         from billed_elsewhere
     )

@@ -3,7 +3,7 @@
     its difference splits into. The rule is in the macro `split_counts`, which the function split_differences uses too.
 #}
 {%- set counts -%}
-    select *, cast(null as varchar) as partner_id from {{ ref("int_other_counts") }}
+    select *, cast(null as string) as partner_id from {{ ref("int_other_counts") }}
 {%- endset -%}
 
 {{

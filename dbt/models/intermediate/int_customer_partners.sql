@@ -23,12 +23,11 @@ with
 
     partners_carried as (
         select
-            * replace (
-                coalesce(
-                    {{ add_days("lead(valid_from) over (partition by partner_id order by valid_from)", "-1") }},
-                    date '9999-12-31'
-                ) as valid_to
-            )
+            * except (valid_to),
+            coalesce(
+                {{ add_days("lead(valid_from) over (partition by partner_id order by valid_from)", "-1") }},
+                date '9999-12-31'
+            ) as valid_to
         from partners
     )
 

@@ -17,7 +17,7 @@ with
             quantities.product_code,
             quantities.customer_id,
             lines.minor_units,
-            cast({{ in_minor_units("lines.amount", "lines.minor_units") }} as hugeint)
+            cast({{ in_minor_units("lines.amount", "lines.minor_units") }} as {{ wide_integer() }})
             * quantities.quantity as numerator,
             lines.quantity as line_quantity,
             {{ in_minor_units("lines.amount", "lines.minor_units") }} as line_minor_amount

@@ -34,7 +34,7 @@ with
             customer_partners.partner_name,
             customer_partners.customer_id,
             customer_partners.customer_name,
-            cast(null as varchar) as currency,
+            cast(null as string) as currency,
             customer_partners.programme,
             customer_partners.country,
             customer_partners.parent_partner_id,

@@ -31,7 +31,7 @@ with
     )
 
 select
-    * exclude (month_days, last_evidence),
+    * except (month_days, last_evidence),
     {{ latest_day("active_days", "activity_month") }} as last_active_on,
     {# The stored evidence is the latest day's of the whole month: it serves when the window holds that day. #}
     case when length(bin(active_days)) = length(bin(month_days)) then last_evidence end as last_evidence

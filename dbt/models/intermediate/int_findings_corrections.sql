@@ -7,11 +7,12 @@ select
     period,
     distributor_id,
     partner_id,
-    cast(null as varchar) as customer_id,
+    cast(null as string) as customer_id,
     product_code,
     currency as subject,
     'corrected within the runs that policy correction_periods allows' as expected,
-    concat(
+    concat_ws(
+        '',
         'now known with ',
         sum(known_quantity),
         ' units where ',

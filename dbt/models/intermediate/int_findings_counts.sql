@@ -18,11 +18,13 @@ with
             distributor_id,
             customer_id,
             product_code,
-            string_agg(
-                concat(cause, case when units > 0 then ' +' else ' ' end, units),
-                ', '
-                order by {{ cause_order("cause") }}
-            ) as causes
+            {{
+                joined_texts(
+                    "concat_ws('', cause, case when units > 0 then ' +' else ' ' end, units)",
+                    ", ",
+                    cause_order("cause"),
+                )
+            }} as causes
         from {{ ref("int_count_split") }}
         where cause is not null
         group by against, period, distributor_id, customer_id, product_code
@@ -50,11 +52,11 @@ with
             matched.customer_id,
             matched.product_code,
             '' as subject,
-            concat(matched.warehouse_quantity, ' units') as expected,
-            concat('portal shows ', matched.portal_quantity, ' on ', matched.portal_snapshot_date) as found,
+            concat_ws('', matched.warehouse_quantity, ' units') as expected,
+            concat_ws('', 'portal shows ', matched.portal_quantity, ' on ', matched.portal_snapshot_date) as found,
             abs(matched.warehouse_quantity - matched.portal_quantity) * list_prices.list_price as stake,
             abs(matched.warehouse_quantity - matched.portal_quantity) as units,
-            concat('portal_usage snapshot: ', causes.causes) as evidence,
+            concat_ws('', 'portal_usage snapshot: ', causes.causes) as evidence,
             'The roster names every unit; compare it with the portal''s list for this customer.' as action
         from matched
         inner join ended on matched.period = ended.period and matched.distributor_id = ended.distributor_id
@@ -83,11 +85,11 @@ with
             matched.customer_id,
             matched.product_code,
             '' as subject,
-            concat(matched.warehouse_quantity, ' units') as expected,
-            concat('the partner''s agreement bills ', matched.psa_quantity) as found,
+            concat_ws('', matched.warehouse_quantity, ' units') as expected,
+            concat_ws('', 'the partner''s agreement bills ', matched.psa_quantity) as found,
             abs(matched.warehouse_quantity - matched.psa_quantity) * list_prices.list_price as stake,
             abs(matched.warehouse_quantity - matched.psa_quantity) as units,
-            concat('psa_additions snapshot: ', causes.causes) as evidence,
+            concat_ws('', 'psa_additions snapshot: ', causes.causes) as evidence,
             'Change the agreement''s addition to the billed quantity.' as action
         from matched
         inner join ended on matched.period = ended.period and matched.distributor_id = ended.distributor_id
@@ -114,12 +116,13 @@ with
             period,
             distributor_id,
             partner_id,
-            cast(null as varchar) as customer_id,
+            cast(null as string) as customer_id,
             product_code,
             '' as subject,
-            concat('one price in ', currency) as expected,
-            concat(reached_bands, ' prices for ', quantity, ' units') as found,
+            concat_ws('', 'one price in ', currency) as expected,
+            concat_ws('', reached_bands, ' prices for ', quantity, ' units') as found,
             cast(null as decimal(18, 6)) as stake,
+            cast(null as bigint) as units,
             'price_bands reference data' as evidence,
             'Add or correct the price band in seeds/price_bands.csv.' as action
         from lines
@@ -145,12 +148,15 @@ with
             swings.period,
             swings.distributor_id,
             swings.partner_id,
-            cast(null as varchar) as customer_id,
+            cast(null as string) as customer_id,
             swings.product_code,
             '' as subject,
-            concat('within ', bounds.largest_swing_percent::integer, '% of ', swings.previous_quantity) as expected,
-            concat(swings.quantity, ' units') as found,
+            concat_ws(
+                '', 'within ', cast(bounds.largest_swing_percent as integer), '% of ', swings.previous_quantity
+            ) as expected,
+            concat_ws('', swings.quantity, ' units') as found,
             abs(swings.quantity - swings.previous_quantity) * list_prices.list_price as stake,
+            cast(null as bigint) as units,
             'units of this window and of the one before' as evidence,
             'Check that no file is missing or doubled and that the change is real; then waive: bill.' as action
         from swings
@@ -172,6 +178,6 @@ with
     select *
     from {{ finding }}
     {% if not loop.last %}
-        union all by name
+        union all
     {% endif %}
 {% endfor %}

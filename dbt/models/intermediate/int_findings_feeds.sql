@@ -72,18 +72,21 @@ with
             severity,
             period,
             distributor_id,
-            cast(null as varchar) as partner_id,
-            cast(null as varchar) as customer_id,
-            cast(null as varchar) as product_code,
-            concat(feed, '/', source) as subject,
-            concat('a file of ', feed, '/', source, ' for every day') as expected,
-            concat(
+            cast(null as string) as partner_id,
+            cast(null as string) as customer_id,
+            cast(null as string) as product_code,
+            concat_ws('', feed, '/', source) as subject,
+            concat_ws('', 'a file of ', feed, '/', source, ' for every day') as expected,
+            concat_ws(
+                '',
                 files,
                 ' missing, ',
                 first_on,
                 ' to ',
                 last_on,
-                case when rejected_because is not null then concat(' (rejected: ', rejected_because, ')') else '' end
+                case
+                    when rejected_because is not null then concat_ws('', ' (rejected: ', rejected_because, ')') else ''
+                end
             ) as found,
             cast(null as decimal(18, 6)) as stake,
             files as units,
@@ -106,13 +109,13 @@ with
             'missing_file' as kind,
             'info' as severity,
             {{ period_of("snapshot_date") }} as period,
-            cast(null as varchar) as distributor_id,
-            cast(null as varchar) as partner_id,
-            cast(null as varchar) as customer_id,
-            cast(null as varchar) as product_code,
-            concat(feed, '/', source) as subject,
-            concat('a file of ', feed, '/', source, ' for every day') as expected,
-            concat(count(*), ' missing, ', min(snapshot_date), ' to ', max(snapshot_date)) as found,
+            cast(null as string) as distributor_id,
+            cast(null as string) as partner_id,
+            cast(null as string) as customer_id,
+            cast(null as string) as product_code,
+            concat_ws('', feed, '/', source) as subject,
+            concat_ws('', 'a file of ', feed, '/', source, ' for every day') as expected,
+            concat_ws('', count(*), ' missing, ', min(snapshot_date), ' to ', max(snapshot_date)) as found,
             cast(null as decimal(18, 6)) as stake,
             count(*) as units,
             'feed calendar' as evidence,
@@ -143,7 +146,7 @@ with
             and refused_in_force.source = source_periods.source
             and refused_in_force.snapshot_date between source_periods.starts_on and source_periods.ends_on
         union all
-        select {{ period_of("snapshot_date") }} as period, cast(null as varchar) as distributor_id, file_name, reason
+        select {{ period_of("snapshot_date") }} as period, cast(null as string) as distributor_id, file_name, reason
         from refused_in_force
         where feed in ('portal_usage', 'psa_additions')
     ),
@@ -154,12 +157,12 @@ with
             'warning' as severity,
             period,
             distributor_id,
-            cast(null as varchar) as partner_id,
-            cast(null as varchar) as customer_id,
-            cast(null as varchar) as product_code,
+            cast(null as string) as partner_id,
+            cast(null as string) as customer_id,
+            cast(null as string) as product_code,
             file_name as subject,
             'every delivery taken' as expected,
-            concat(file_name, ' refused: ', reason, '; the version before it counts') as found,
+            concat_ws('', file_name, ' refused: ', reason, '; the version before it counts') as found,
             cast(null as decimal(18, 6)) as stake,
             cast(null as bigint) as units,
             'rejected files, `muster status` says what was wrong' as evidence,
@@ -174,13 +177,15 @@ with
             'warning' as severity,
             source_periods.period,
             source_periods.distributor_id,
-            cast(null as varchar) as partner_id,
-            cast(null as varchar) as customer_id,
-            cast(null as varchar) as product_code,
-            concat(feed_calendar.feed, '/', feed_calendar.source) as subject,
-            concat('a snapshot of ', feed_calendar.feed, '/', feed_calendar.source, ' for every day') as expected,
-            concat(
-                count(*), ' missing, ', min(feed_calendar.snapshot_date), ' to ', max(feed_calendar.snapshot_date)
+            cast(null as string) as partner_id,
+            cast(null as string) as customer_id,
+            cast(null as string) as product_code,
+            concat_ws('', feed_calendar.feed, '/', feed_calendar.source) as subject,
+            concat_ws(
+                '', 'a snapshot of ', feed_calendar.feed, '/', feed_calendar.source, ' for every day'
+            ) as expected,
+            concat_ws(
+                '', count(*), ' missing, ', min(feed_calendar.snapshot_date), ' to ', max(feed_calendar.snapshot_date)
             ) as found,
             cast(null as decimal(18, 6)) as stake,
             count(*) as units,
@@ -203,12 +208,13 @@ with
             'warning' as severity,
             periods.period,
             source_distributors.distributor_id,
-            cast(null as varchar) as partner_id,
-            cast(null as varchar) as customer_id,
-            cast(null as varchar) as product_code,
-            concat(quarantined.feed, '/', quarantined.source, '/', quarantined.reason) as subject,
+            cast(null as string) as partner_id,
+            cast(null as string) as customer_id,
+            cast(null as string) as product_code,
+            concat_ws('', quarantined.feed, '/', quarantined.source, '/', quarantined.reason) as subject,
             'no quarantined row' as expected,
-            concat(
+            concat_ws(
+                '',
                 sum(quarantined.rows_quarantined),
                 ' rows of ',
                 quarantined.feed,
@@ -240,13 +246,14 @@ with
             'quarantined_rows' as kind,
             'warning' as severity,
             {{ period_of("quarantined.snapshot_date") }} as period,
-            cast(null as varchar) as distributor_id,
-            cast(null as varchar) as partner_id,
-            cast(null as varchar) as customer_id,
-            cast(null as varchar) as product_code,
-            concat(quarantined.feed, '/', quarantined.source, '/', quarantined.reason) as subject,
+            cast(null as string) as distributor_id,
+            cast(null as string) as partner_id,
+            cast(null as string) as customer_id,
+            cast(null as string) as product_code,
+            concat_ws('', quarantined.feed, '/', quarantined.source, '/', quarantined.reason) as subject,
             'no quarantined row' as expected,
-            concat(
+            concat_ws(
+                '',
                 sum(quarantined.rows_quarantined),
                 ' rows of ',
                 quarantined.feed,
@@ -275,6 +282,6 @@ with
     select *
     from {{ finding }}
     {% if not loop.last %}
-        union all by name
+        union all
     {% endif %}
 {% endfor %}

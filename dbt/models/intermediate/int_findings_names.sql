@@ -61,9 +61,10 @@ with
             case when min(product_code) = max(product_code) then min(product_code) end as product_code,
             hardware_key as subject,
             'one id for each device or firewall' as expected,
-            concat(
+            concat_ws(
+                '',
                 'ids ',
-                string_agg(distinct last_device_id, ' and ' order by last_device_id),
+                {{ distinct_texts("last_device_id", " and ") }},
                 ' differ in case, spaces and punctuation only'
             ) as found,
             sum(billed_price) - max(billed_price) as stake,
@@ -93,7 +94,7 @@ with
             periods.period,
             periods.distributor_id,
             partners.partner_id,
-            cast(null as varchar) as customer_id,
+            cast(null as string) as customer_id,
             partners.partner_id as id,
             partners.partner_name as name,
             {{ name_key("partners.partner_name") }} as name_key
@@ -110,8 +111,8 @@ with
             distributor_id,
             whose,
             name_key,
-            string_agg(distinct id, ' and ' order by id) as ids,
-            string_agg(distinct name, ', ' order by name) as names
+            {{ distinct_texts("id", " and ") }} as ids,
+            {{ distinct_texts("name", ", ") }} as names
         from named
         where name_key <> ''
         group by period, distributor_id, whose, name_key
@@ -127,13 +128,13 @@ with
             named.distributor_id,
             named.partner_id,
             named.customer_id,
-            cast(null as varchar) as product_code,
+            cast(null as string) as product_code,
             named.id as subject,
-            concat('a name of its own for each ', named.whose) as expected,
-            concat(named.whose, 's ', twins.ids, ' have names that read the same: ', twins.names) as found,
+            concat_ws('', 'a name of its own for each ', named.whose) as expected,
+            concat_ws('', named.whose, 's ', twins.ids, ' have names that read the same: ', twins.names) as found,
             cast(0 as decimal(18, 6)) as stake,
             1 as units,
-            concat(named.whose, 's snapshots') as evidence,
+            concat_ws('', named.whose, 's snapshots') as evidence,
             'Nothing is mixed up, as ids decide; check that it is not one and the same registered twice.' as action
         from named
         inner join
@@ -163,10 +164,10 @@ with
             distributor_id,
             min(partner_id) as partner_id,
             customer_id,
-            cast(null as varchar) as product_code,
+            cast(null as string) as product_code,
             '' as subject,
             'user and device ids that name nobody' as expected,
-            concat(count(distinct id), ' ids look like e-mail addresses') as found,
+            concat_ws('', count(distinct id), ' ids look like e-mail addresses') as found,
             cast(0 as decimal(18, 6)) as stake,
             count(distinct id) as units,
             'roster rows whose unit or device has an @' as evidence,
@@ -179,6 +180,6 @@ with
     select *
     from {{ finding }}
     {% if not loop.last %}
-        union all by name
+        union all
     {% endif %}
 {% endfor %}

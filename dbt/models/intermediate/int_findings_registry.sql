@@ -75,11 +75,14 @@ with
             transfer_sides.distributor_id,
             transfer_sides.partner_id,
             transfer_sides.customer_id,
-            cast(null as varchar) as product_code,
+            cast(null as string) as product_code,
             '' as subject,
             transfer_sides.expected,
-            concat('customer changed partner on ', transfer_sides.changed_on, ' without all three approvals') as found,
+            concat_ws(
+                '', 'customer changed partner on ', transfer_sides.changed_on, ' without all three approvals'
+            ) as found,
             billed_of_customer.stake,
+            cast(null as bigint) as units,
             'customers and transfers snapshots' as evidence,
             'Have the missing approval recorded in the transfers feed, or waive: bill (new partner) or exclude (old partner).'
             as action,
@@ -106,6 +109,7 @@ with
             blocks.expected,
             blocks.found,
             coalesce(active_by_product.units, 0) * list_prices.list_price as stake,
+            cast(null as bigint) as units,
             'licences and partners snapshots' as evidence,
             case
                 blocks.kind
@@ -141,12 +145,13 @@ with
             licences.customer_id,
             licences.product_code,
             licences.licence_id as subject,
-            concat('converted within ', periods.trial_days, ' days') as expected,
-            concat('trial ', licences.licence_id, ' since ', licences.starts_on) as found,
+            concat_ws('', 'converted within ', periods.trial_days, ' days') as expected,
+            concat_ws('', 'trial ', licences.licence_id, ' since ', licences.starts_on) as found,
             coalesce(active_by_product.units, 0) * list_prices.list_price as stake,
+            cast(null as bigint) as units,
             'licences snapshot' as evidence,
             'Convert the trial to monthly or term, or end it.' as action,
-            cast(null as varchar) as discrepancy_id
+            cast(null as string) as discrepancy_id
         from licences
         inner join periods on licences.period = periods.period and licences.distributor_id = periods.distributor_id
         inner join
@@ -193,13 +198,13 @@ with
             licences.customer_id,
             licences.product_code,
             '' as subject,
-            concat('at most ', sum(licences.quantity)) as expected,
-            concat(any_value(active_by_product.units), ' active units') as found,
+            concat_ws('', 'at most ', sum(licences.quantity)) as expected,
+            concat_ws('', any_value(active_by_product.units), ' active units') as found,
             (any_value(active_by_product.units) - sum(licences.quantity)) * any_value(list_prices.list_price) as stake,
             any_value(active_by_product.units) - sum(licences.quantity) as units,
             'licences snapshot and roster' as evidence,
             'Have the customer buy the missing quantity.' as action,
-            cast(null as varchar) as discrepancy_id
+            cast(null as string) as discrepancy_id
         from term_licences as licences
         inner join
             customers
@@ -237,17 +242,23 @@ with
             licences.period,
             licences.distributor_id,
             min(customers.partner_id) as partner_id,
-            cast(null as varchar) as customer_id,
+            cast(null as string) as customer_id,
             licences.product_code,
             licences.licence_id as subject,
             'one customer' as expected,
-            concat(
-                'term licence ', licences.licence_id, ' at ', any_value(shared_term_licences.customers), ' customers'
+            concat_ws(
+                '',
+                'term licence ',
+                licences.licence_id,
+                ' at ',
+                any_value(shared_term_licences.customers),
+                ' customers'
             ) as found,
             cast(0 as decimal(18, 6)) as stake,
+            cast(null as bigint) as units,
             'licences snapshot' as evidence,
             'A term licence cannot be shared; buy one per customer.' as action,
-            cast(null as varchar) as discrepancy_id
+            cast(null as string) as discrepancy_id
         from licences
         inner join
             shared_term_licences
@@ -271,14 +282,15 @@ with
             periods.distributor_id,
             customers.partner_id,
             customers.customer_id,
-            cast(null as varchar) as product_code,
+            cast(null as string) as product_code,
             '' as subject,
             'a customer closed before it leaves the registry' as expected,
-            concat('customer gone from the registry, closed from ', closures.closed_from) as found,
+            concat_ws('', 'customer gone from the registry, closed from ', closures.closed_from) as found,
             cast(0 as decimal(18, 6)) as stake,
+            cast(null as bigint) as units,
             'customers snapshots' as evidence,
             'Treated as closed. Have the registry say closed, or restore the customer.' as action,
-            cast(null as varchar) as discrepancy_id
+            cast(null as string) as discrepancy_id
         from closures
         inner join customers on closures.customer_id = customers.customer_id and customers.is_of_record
         inner join
@@ -297,14 +309,15 @@ with
             periods.distributor_id,
             min(customers.partner_id) as partner_id,
             min(conflicts.customer_id) as customer_id,
-            cast(null as varchar) as product_code,
-            concat(conflicts.feed, '/', conflicts.key) as subject,
+            cast(null as string) as product_code,
+            concat_ws('', conflicts.feed, '/', conflicts.key) as subject,
             'one source for each key' as expected,
-            concat('in ', max(conflicts.sources), ' until ', max(conflicts.snapshot_date)) as found,
+            concat_ws('', 'in ', max(conflicts.sources), ' until ', max(conflicts.snapshot_date)) as found,
             cast(0 as decimal(18, 6)) as stake,
-            concat(conflicts.feed, ' snapshots') as evidence,
+            cast(null as bigint) as units,
+            concat_ws('', conflicts.feed, ' snapshots') as evidence,
             'The later snapshot counts, then the smaller source name. Have one of the sources drop the key.' as action,
-            cast(null as varchar) as discrepancy_id
+            cast(null as string) as discrepancy_id
         from conflicts
         inner join
             customers
@@ -326,15 +339,16 @@ with
             periods.period,
             periods.distributor_id,
             partners.partner_id,
-            cast(null as varchar) as customer_id,
-            cast(null as varchar) as product_code,
+            cast(null as string) as customer_id,
+            cast(null as string) as product_code,
             '' as subject,
-            concat('no new partner after ', programmes.closed_to_new_on) as expected,
-            concat('registered on ', partners.registered_on, ' under ', partners.programme) as found,
+            concat_ws('', 'no new partner after ', programmes.closed_to_new_on) as expected,
+            concat_ws('', 'registered on ', partners.registered_on, ' under ', partners.programme) as found,
             cast(0 as decimal(18, 6)) as stake,
+            cast(null as bigint) as units,
             'partners snapshot' as evidence,
             'Register the partner under Connect or Connect Flex.' as action,
-            cast(null as varchar) as discrepancy_id
+            cast(null as string) as discrepancy_id
         from periods
         inner join
             {{ ref("int_partners") }} as partners
@@ -357,6 +371,6 @@ with
     select *
     from {{ finding }}
     {% if not loop.last %}
-        union all by name
+        union all
     {% endif %}
 {% endfor %}

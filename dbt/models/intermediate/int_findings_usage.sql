@@ -59,7 +59,7 @@ with
             roster.product_code,
             '' as subject,
             'a licence' as expected,
-            concat(count(*), ' active units, no licence') as found,
+            concat_ws('', count(*), ' active units, no licence') as found,
             count(*) * any_value(list_prices.list_price) as stake,
             count(*) as units,
             'roster rows with reason unlicensed' as evidence,
@@ -161,17 +161,14 @@ with
             half_licensed.product_code,
             half_licensed.cluster_id as subject,
             'the licence on a member of the cluster that is active' as expected,
-            concat(
+            concat_ws(
+                '',
                 'cluster ',
                 half_licensed.cluster_id,
                 ': ',
-                string_agg(
-                    distinct half_licensed.active_serial_number, ', ' order by half_licensed.active_serial_number
-                ),
+                {{ distinct_texts("half_licensed.active_serial_number", ", ") }},
                 ' active without a licence, ',
-                string_agg(
-                    distinct half_licensed.licensed_serial_number, ', ' order by half_licensed.licensed_serial_number
-                ),
+                {{ distinct_texts("half_licensed.licensed_serial_number", ", ") }},
                 ' licensed and silent'
             ) as found,
             any_value(list_prices.list_price) as stake,
@@ -208,8 +205,9 @@ with
             roster.product_code,
             roster.unit_id as subject,
             'EnterpriseGuard or FullGuard, monthly' as expected,
-            concat('firewall ', roster.unit_id, ' active, last on ', roster.last_active_on) as found,
+            concat_ws('', 'firewall ', roster.unit_id, ' active, last on ', roster.last_active_on) as found,
             firewall_price.list_price as stake,
+            cast(null as bigint) as units,
             'heartbeat in the window, no billing licence on the serial' as evidence,
             'Order the zero-cost billing licence for this serial; until then its use is not billed.' as action
         from roster
@@ -236,8 +234,9 @@ with
             claims.product_code,
             claims.serial_number as subject,
             'a heartbeat in the window' as expected,
-            concat('firewall ', claims.serial_number, ' licensed, silent') as found,
+            concat_ws('', 'firewall ', claims.serial_number, ' licensed, silent') as found,
             cast(0 as decimal(18, 6)) as stake,
+            cast(null as bigint) as units,
             'monthly licence without a heartbeat in the window' as evidence,
             'Nothing is billed. Check whether the firewall is out of service.' as action
         from silent_claims as claims
@@ -264,8 +263,9 @@ with
             firewalls.product_code,
             firewalls.serial_number as subject,
             'heartbeats under the licensed customer' as expected,
-            concat('firewall ', firewalls.serial_number, ' reports under another customer') as found,
+            concat_ws('', 'firewall ', firewalls.serial_number, ' reports under another customer') as found,
             cast(0 as decimal(18, 6)) as stake,
+            cast(null as bigint) as units,
             'latest heartbeat in the window' as evidence,
             'Billed to the licensed customer. Correct the registration of the firewall.' as action
         from firewalls
@@ -285,11 +285,12 @@ with
             any_value(claims.distributor_id) as distributor_id,
             any_value(customers.partner_id) as partner_id,
             min(claims.customer_id) as customer_id,
-            cast(null as varchar) as product_code,
+            cast(null as string) as product_code,
             claims.serial_number as subject,
             'one billing licence at a time' as expected,
-            concat('firewall ', claims.serial_number, ' licensed for ', count(*), ' products') as found,
+            concat_ws('', 'firewall ', claims.serial_number, ' licensed for ', count(*), ' products') as found,
             sum(list_prices.list_price) - max(list_prices.list_price) as stake,
+            cast(null as bigint) as units,
             'overlapping monthly licences' as evidence,
             'A unit of each is billed. End the licence that is not meant.' as action
         from claims
@@ -318,7 +319,7 @@ with
             product_code,
             '' as subject,
             'devices that stay with one customer' as expected,
-            concat(count(*), ' units active here and later elsewhere') as found,
+            concat_ws('', count(*), ' units active here and later elsewhere') as found,
             cast(0 as decimal(18, 6)) as stake,
             count(*) as units,
             'roster rows with reason moved_to_other_customer' as evidence,
@@ -333,13 +334,13 @@ with
             'orphan_usage' as kind,
             'warning' as severity,
             period_windows.period,
-            cast(null as varchar) as distributor_id,
-            cast(null as varchar) as partner_id,
+            cast(null as string) as distributor_id,
+            cast(null as string) as partner_id,
             units.customer_id,
             units.product_code,
             '' as subject,
             'a customer the registry knows' as expected,
-            concat(count(distinct units.unit_id), ' active units of an unknown customer') as found,
+            concat_ws('', count(distinct units.unit_id), ' active units of an unknown customer') as found,
             cast(null as decimal(18, 6)) as stake,
             count(distinct units.unit_id) as units,
             'usage rows' as evidence,
@@ -377,20 +378,19 @@ with
             'unknown_partner' as kind,
             'warning' as severity,
             active_of_customers.period,
-            cast(null as varchar) as distributor_id,
-            cast(null as varchar) as partner_id,
+            cast(null as string) as distributor_id,
+            cast(null as string) as partner_id,
             active_of_customers.customer_id,
-            cast(null as varchar) as product_code,
+            cast(null as string) as product_code,
             '' as subject,
             'a partner and distributor that are known' as expected,
-            concat(
-                count(distinct{'product_code':active_of_customers.product_code, 'unit_id':active_of_customers.unit_id}),
+            concat_ws(
+                '',
+                count(distinct(active_of_customers.product_code, active_of_customers.unit_id)),
                 ' active units of a customer nobody can be billed for'
             ) as found,
             cast(null as decimal(18, 6)) as stake,
-            count(
-                distinct{'product_code':active_of_customers.product_code, 'unit_id':active_of_customers.unit_id}
-            ) as units,
+            count(distinct(active_of_customers.product_code, active_of_customers.unit_id)) as units,
             'customers and partners snapshots, distributors reference data' as evidence,
             'Have the partner registered, or add its distributor to seeds/distributors.csv.' as action
         from active_of_customers
@@ -410,7 +410,7 @@ with
             product_code,
             '' as subject,
             'a product of the reference data' as expected,
-            concat(count(*), ' active units of ', product_code) as found,
+            concat_ws('', count(*), ' active units of ', product_code) as found,
             cast(null as decimal(18, 6)) as stake,
             count(*) as units,
             'roster rows with reason unknown_product' as evidence,
@@ -426,14 +426,15 @@ with
             'orphan_heartbeat' as kind,
             'warning' as severity,
             unclaimed_firewalls.period,
-            cast(null as varchar) as distributor_id,
-            cast(null as varchar) as partner_id,
+            cast(null as string) as distributor_id,
+            cast(null as string) as partner_id,
             min(unclaimed_firewalls.customer_id) as customer_id,
-            cast(null as varchar) as product_code,
+            cast(null as string) as product_code,
             unclaimed_firewalls.serial_number as subject,
             'a serial or customer the registry knows' as expected,
-            concat('firewall ', unclaimed_firewalls.serial_number, ' of nobody') as found,
+            concat_ws('', 'firewall ', unclaimed_firewalls.serial_number, ' of nobody') as found,
             cast(null as decimal(18, 6)) as stake,
+            cast(null as bigint) as units,
             'heartbeat rows' as evidence,
             'Find out whose firewall this is; register it or have the source corrected.' as action
         from unclaimed_firewalls
@@ -461,6 +462,6 @@ with
     select *
     from {{ finding }}
     {% if not loop.last %}
-        union all by name
+        union all
     {% endif %}
 {% endfor %}

@@ -36,15 +36,16 @@ with
             with_norm.feed,
             with_norm.source,
             with_norm.snapshot_date,
-            concat(with_norm.feed, '/', with_norm.source, '/', with_norm.snapshot_date) as subject,
-            concat(
+            concat_ws('', with_norm.feed, '/', with_norm.source, '/', with_norm.snapshot_date) as subject,
+            concat_ws(
+                '',
                 'within ',
                 bounds.volume_swing_percent,
                 '% of the usual ',
-                replace(cast(with_norm.usual_rows as varchar), '.0', ''),
+                replace(cast(with_norm.usual_rows as string), '.0', ''),
                 ' rows'
             ) as expected,
-            concat(with_norm.rows_in_file, ' rows in ', with_norm.feed, '/', with_norm.source) as found
+            concat_ws('', with_norm.rows_in_file, ' rows in ', with_norm.feed, '/', with_norm.source) as found
         from with_norm
         cross join bounds
         where
@@ -63,11 +64,7 @@ with
             and swings.snapshot_date between source_periods.starts_on and source_periods.ends_on
         union all
         select
-            {{ period_of("snapshot_date") }} as period,
-            cast(null as varchar) as distributor_id,
-            subject,
-            expected,
-            found
+            {{ period_of("snapshot_date") }} as period, cast(null as string) as distributor_id, subject, expected, found
         from swings
         where feed in ('portal_usage', 'psa_additions')
     )
@@ -77,9 +74,9 @@ select
     'warning' as severity,
     period,
     distributor_id,
-    cast(null as varchar) as partner_id,
-    cast(null as varchar) as customer_id,
-    cast(null as varchar) as product_code,
+    cast(null as string) as partner_id,
+    cast(null as string) as customer_id,
+    cast(null as string) as product_code,
     subject,
     expected,
     found,

@@ -47,7 +47,7 @@ with
                     operating_system,
                     cluster_id nulls last,
                     cluster_mode nulls last,
-                    model
+                    model nulls last
             )
             = 1
     ),
@@ -60,7 +60,7 @@ with
         select
             window_id,
             serial_number,
-            list_sort(flatten(list({{ active_dates("active_days", "activity_month") }}))) as active_on
+            array_sort(flatten(array_agg({{ active_dates("active_days", "activity_month") }}))) as active_on
         from by_month
         group by all
     )

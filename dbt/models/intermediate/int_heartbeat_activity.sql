@@ -2,8 +2,9 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="delete+insert",
+        incremental_strategy="insert_overwrite" if target.type == "spark" else "delete+insert",
         unique_key="activity_month",
+        partition_by="activity_month",
         pre_hook="{{ forget_withdrawn_months('heartbeat') }}",
     )
 }}

@@ -56,9 +56,12 @@ with
             overlapping.in_effect_to,
             coalesce(
                 sum(
-                    least(overlapping.in_effect_to, closures.closed_to)
-                    - greatest(overlapping.in_effect_from, closures.closed_from)
-                    + 1
+                    {{
+                        days_between(
+                            "greatest(overlapping.in_effect_from, closures.closed_from)",
+                            "least(overlapping.in_effect_to, closures.closed_to)",
+                        )
+                    }} + 1
                 ) filter (where closures.customer_id is not null),
                 0
             ) as closed_days
@@ -72,6 +75,6 @@ with
         group by all
     )
 
-select * exclude (closed_days)
+select * except (closed_days)
 from with_closed_days
 where {{ days_between("in_effect_from", "in_effect_to") }} + 1 > closed_days

@@ -27,7 +27,7 @@ with
         select period, distributor_id, cutoff_on
         from periods
         union all
-        select period, cast(null as varchar) as distributor_id, max(cutoff_on) as cutoff_on
+        select period, cast(null as string) as distributor_id, max(cutoff_on) as cutoff_on
         from periods
         group by period
     ),
@@ -59,10 +59,10 @@ with
             'psa' as against,
             psa_additions.snapshot_date as counted_on,
             coalesce(
-                psa_companies.customer_id, concat(psa_additions.psa, ' ', psa_additions.company_id)
+                psa_companies.customer_id, concat_ws('', psa_additions.psa, ' ', psa_additions.company_id)
             ) as customer_id,
             coalesce(
-                psa_products.product_code, concat(psa_additions.psa, ' ', psa_additions.product_id)
+                psa_products.product_code, concat_ws('', psa_additions.psa, ' ', psa_additions.product_id)
             ) as product_code,
             cast(sum(psa_additions.quantity) as bigint) as quantity
         from psa_additions
@@ -133,10 +133,10 @@ with
     combined as (
         select *
         from of_customers
-        union all by name
+        union all
         select *
         from of_nobody
-        union all by name
+        union all
         select *
         from not_listed
     )

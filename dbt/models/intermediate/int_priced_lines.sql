@@ -21,7 +21,7 @@ with
             quantities.product_code,
             any_value(periods.cutoff_on) as cutoff_on,
             any_value(currencies.minor_units) as minor_units,
-            sum(quantities.quantity)::bigint as quantity,
+            cast(sum(quantities.quantity) as bigint) as quantity,
             count(*) filter (where quantities.quantity > 0) as customer_count
         from quantities
         inner join periods on quantities.period = periods.period and quantities.distributor_id = periods.distributor_id
@@ -79,17 +79,18 @@ with
             max(case when is_reached then max_quantity end) as band_max,
             sum(cast(banded_quantity as bigint) * unit_price) as unrounded_amount,
             count(*) filter (where is_reached) as reached_bands,
-            to_json(
-                list(
+            {{
+                json_list(
                     {
-                        'min_quantity':min_quantity,
-                        'max_quantity':max_quantity,
-                        'unit_price':cast(unit_price as varchar),
-                        'quantity':banded_quantity
-                    }
-                    order by min_quantity, unit_price
-                ) filter (where banded_quantity > 0)
-            ) as bands
+                        "min_quantity": "min_quantity",
+                        "max_quantity": "max_quantity",
+                        "unit_price": "cast(unit_price as string)",
+                        "quantity": "banded_quantity",
+                    },
+                    order_by=["min_quantity", "unit_price"],
+                    where="banded_quantity > 0",
+                )
+            }} as bands
         from banded
         group by period, distributor_id, currency, partner_id, product_code
     ),

@@ -72,7 +72,7 @@ with
 
     found as (
         select
-            billed.* exclude (first_company_id),
+            billed.* except (first_company_id),
             companies.company_id,
             additions.agreement_id,
             additions.addition_id,
@@ -83,7 +83,7 @@ with
                 sum(additions.quantity) over (
                     partition by
                         billed.period, billed.distributor_id, billed.psa, billed.customer_id, billed.product_code
-                    order by additions.quantity, additions.agreement_id, additions.addition_id
+                    order by additions.quantity, additions.agreement_id nulls last, additions.addition_id
                     rows between unbounded preceding and 1 preceding
                 ),
                 0
@@ -138,7 +138,7 @@ with
 
     changed as (
         select
-            * exclude (left_to_bill, is_largest),
+            * except (left_to_bill, is_largest),
             case when is_largest then left_to_bill else least(from_quantity, left_to_bill) end as to_quantity
         from known
     ),
@@ -166,7 +166,7 @@ with
             billed.psa,
             billed.first_company_id as company_id,
             agreements.agreement_id,
-            cast(null as varchar) as addition_id,
+            cast(null as string) as addition_id,
             (
                 select min(products.product_id)
                 from products
@@ -199,7 +199,7 @@ with
     combined as (
         select *
         from changed
-        union all by name
+        union all
         select *
         from not_billed_there
     )

@@ -13,16 +13,16 @@ with
             'customers' as feed,
             customer_id as key,
             customer_id,
-            cast(null as varchar) as partner_id,
+            cast(null as string) as partner_id,
             snapshot_date,
             source
         from customers
         union all
         select
             'licences' as feed,
-            concat(licence_id, '/', customer_id) as key,
+            concat_ws('', licence_id, '/', customer_id) as key,
             customer_id,
-            cast(null as varchar) as partner_id,
+            cast(null as string) as partner_id,
             snapshot_date,
             source
         from licences
@@ -31,7 +31,7 @@ with
             'transfers' as feed,
             transfer_id as key,
             customer_id,
-            cast(null as varchar) as partner_id,
+            cast(null as string) as partner_id,
             snapshot_date,
             source
         from transfers
@@ -39,7 +39,7 @@ with
         select
             'partners' as feed,
             partner_id as key,
-            cast(null as varchar) as customer_id,
+            cast(null as string) as customer_id,
             partner_id,
             snapshot_date,
             source
@@ -52,7 +52,7 @@ select
     min(customer_id) as customer_id,
     min(partner_id) as partner_id,
     snapshot_date,
-    string_agg(distinct source, ', ' order by source) as sources
+    {{ distinct_texts("source", ", ") }} as sources
 from keys
 group by feed, key, snapshot_date
 having count(distinct source) > 1

@@ -267,5 +267,5 @@ select
     last_device_id,
     device_count,
     last_active_on,
-    cast([] as date[]) as active_on
+    {{ empty_list("date") }} as active_on
 from missed

@@ -35,14 +35,18 @@ with
     edges as (
         select
             window_id,
-            unnest(
-                [
-                    {{ add_days("window_starts_on", "-1") }},
-                    window_starts_on,
-                    window_ends_on,
-                    {{ add_days("window_ends_on", "1") }}
-                ]
-            ) as edge_on
+            {{
+                exploded(
+                    list_of(
+                        [
+                            add_days("window_starts_on", "-1"),
+                            "window_starts_on",
+                            "window_ends_on",
+                            add_days("window_ends_on", "1"),
+                        ]
+                    )
+                )
+            }} as edge_on
         from windows
     ),
 
@@ -88,7 +92,7 @@ with
             zones.time_zone,
             windows.window_ends_on,
             windows.device_user_attribution,
-            at_edges_only.* exclude (last_active_at),
+            at_edges_only.* except (last_active_at),
             {{ date_in_zone("at_edges_only.last_active_at", "zones.time_zone") }} as active_on
         from at_edges_only
         inner join windows on at_edges_only.window_id = windows.window_id
@@ -195,13 +199,7 @@ with
         select firewalls.window_id, firewalls.serial_number
         from firewalls
         inner join windows on firewalls.window_id = windows.window_id
-        where
-            len(
-                list_filter(
-                    firewalls.active_on, lambda day:day > windows.window_starts_on and day < windows.window_ends_on
-                )
-            )
-            > 0
+        where {{ any_between("firewalls.active_on", "windows.window_starts_on", "windows.window_ends_on") }}
     ),
 
     firewalls_in_zone as (
@@ -245,8 +243,8 @@ union all
 select time_zone, window_id, customer_id, product_code, unit_id, units
 from lost
 union all
-select time_zone, window_id, cast(null as varchar) as customer_id, cast(null as varchar) as product_code, unit_id, units
+select time_zone, window_id, cast(null as string) as customer_id, cast(null as string) as product_code, unit_id, units
 from firewalls_gained
 union all
-select time_zone, window_id, cast(null as varchar) as customer_id, cast(null as varchar) as product_code, unit_id, units
+select time_zone, window_id, cast(null as string) as customer_id, cast(null as string) as product_code, unit_id, units
 from firewalls_lost

@@ -65,7 +65,7 @@ with
             to_partner_id,
             changed_on,
             'approved by both partners and the customer' as expected,
-            concat('moved from ', from_partner_id, ' to ', to_partner_id, ' on ', changed_on) as found
+            concat_ws('', 'moved from ', from_partner_id, ' to ', to_partner_id, ' on ', changed_on) as found
         from since_last_approved
         qualify row_number() over (partition by period, customer_id order by changed_on) = 1
     ),

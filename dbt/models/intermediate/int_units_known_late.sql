@@ -73,7 +73,7 @@ with
     ),
 
     told as (
-        select devices.* exclude (device_id, window_starts_on, window_ends_on), usage.snapshot_date
+        select devices.* except (device_id, window_starts_on, window_ends_on), usage.snapshot_date
         from devices
         inner join
             usage
@@ -81,7 +81,7 @@ with
             and devices.product_code = usage.product_code
             and devices.device_id = usage.device_id
             and usage.active_on between devices.window_starts_on and devices.window_ends_on
-        union all by name
+        union all
         select
             told_later.period,
             told_later.distributor_id,

@@ -20,7 +20,7 @@ select
     payable_amount,
     content_sha256,
     version_set_sha256,
-    cast(policies ->> '$.active_window_days' as integer) as active_window_days,
-    policies ->> '$.device_user_attribution' as device_user_attribution,
-    cast(policies ->> '$.correction_periods' as integer) as correction_periods
+    cast({{ json_field("policies", "active_window_days") }} as integer) as active_window_days,
+    {{ json_field("policies", "device_user_attribution") }} as device_user_attribution,
+    cast({{ json_field("policies", "correction_periods") }} as integer) as correction_periods
 from {{ source("ledger", "documents") }}

@@ -42,7 +42,9 @@ with
     ),
 
     decoded as (
-        select serial_number, list_sort(flatten(list({{ active_dates("active_days", "activity_month") }}))) as active_on
+        select
+            serial_number,
+            array_sort(flatten(array_agg({{ active_dates("active_days", "activity_month") }}))) as active_on
         from by_month
         group by serial_number
     ),

@@ -60,6 +60,6 @@ select
     unit_kind,
     unit_id,
     max({{ latest_day("active_days", "activity_month") }}) as last_active_on,
-    list_sort(flatten(list({{ active_dates("active_days", "activity_month") }}))) as active_on
+    array_sort(flatten(array_agg({{ active_dates("active_days", "activity_month") }}))) as active_on
 from by_month
 group by customer_id, product_code, unit_kind, unit_id

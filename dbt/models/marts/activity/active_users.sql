@@ -16,8 +16,8 @@ select
         distinct
         case
             when coalesce(products.billing_unit, 'user') = 'user' and with_user.user_id is not null
-            then concat('user ', with_user.user_id)
-            else concat('device ', with_user.device_id)
+            then concat_ws('', 'user ', with_user.user_id)
+            else concat_ws('', 'device ', with_user.device_id)
         end
     ) as active_units,
     count(distinct with_user.device_id) as active_devices

@@ -21,7 +21,7 @@ with
             customer_partners.distributor_id,
             customer_partners.partner_id,
             products.category,
-            count(distinct{'customer_id':units.customer_id, 'user_id':units.unit_id}) as distinct_people
+            count(distinct(units.customer_id, units.unit_id)) as distinct_people
         from windows
         inner join
             policies

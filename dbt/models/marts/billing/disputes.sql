@@ -15,9 +15,8 @@ with
             max(case when kind = 'settled' then noted_on end) as settled_on,
             max(case when kind = 'settled' then noted_by end) as settled_by,
             count(*) as note_count,
-            string_agg(
-                cast(noted_on as varchar) || ' ' || noted_by || ': ' || note, chr(10) order by note_number
-            ) as notes
+            {{ joined_texts("cast(noted_on as string) || ' ' || noted_by || ': ' || note", "\n", "note_number") }}
+            as notes
         from notes
         group by dispute_id, number, line_number
     ),

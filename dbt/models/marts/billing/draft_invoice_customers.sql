@@ -28,7 +28,7 @@ select
     quantities.owner,
     quantities.quantity,
     quantities.calendar_month_units,
-    coalesce(shares.amount, 0)::decimal(18, 3) as amount,
+    cast(coalesce(shares.amount, 0) as decimal(18, 3)) as amount,
     quantities.joined,
     quantities.left_since
 from quantities

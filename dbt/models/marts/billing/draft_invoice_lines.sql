@@ -23,8 +23,10 @@ select
     period,
     distributor_id,
     currency,
-    row_number() over (
-        partition by period, distributor_id, currency order by partner_id, listing_order, product_code
+    cast(
+        row_number() over (
+            partition by period, distributor_id, currency order by partner_id, listing_order nulls last, product_code
+        ) as bigint
     ) as line_number,
     partner_id,
     partner_name,
@@ -39,7 +41,7 @@ select
     band_min,
     band_max,
     units_to_next_band,
-    cast(bands as varchar) as bands,
+    cast(bands as string) as bands,
     amount,
     customer_count
 from described

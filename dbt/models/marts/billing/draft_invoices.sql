@@ -69,7 +69,7 @@ with
             {{ add_days("periods.cutoff_on", "periods.issue_days") }} as issue_on,
             {{ add_days("periods.cutoff_on", "periods.issue_days + distributors.payment_terms_days") }} as due_on,
             coalesce(totals.line_count, 0) as line_count,
-            coalesce(totals.total_amount, 0)::decimal(18, 3) as total_amount,
+            cast(coalesce(totals.total_amount, 0) as decimal(18, 3)) as total_amount,
             tax_rates.rate_count as tax_rate_count,
             tax_rates.tax_category,
             tax_rates.rate as tax_rate,
@@ -78,51 +78,51 @@ with
             periods.is_issued,
             passed_over.currency is not null as is_passed_over,
             version_set.version_set_sha256,
-            cast(
-                to_json(
+            {{
+                json_object(
                     {
-                        'active_window_days':periods.active_window_days,
-                        'device_user_attribution':periods.device_user_attribution,
-                        'clock_skew_minutes':policies.clock_skew_minutes,
-                        'trial_days':periods.trial_days,
-                        'correction_periods':periods.correction_periods,
-                        'recomputed_periods':policies.recomputed_periods,
-                        'release':policies.release,
-                        'issue_days':periods.issue_days,
-                        'cutoff_day':distributors.cutoff_day
+                        "active_window_days": "periods.active_window_days",
+                        "device_user_attribution": "periods.device_user_attribution",
+                        "clock_skew_minutes": "policies.clock_skew_minutes",
+                        "trial_days": "periods.trial_days",
+                        "correction_periods": "periods.correction_periods",
+                        "recomputed_periods": "policies.recomputed_periods",
+                        "release": "policies.release",
+                        "issue_days": "periods.issue_days",
+                        "cutoff_day": "distributors.cutoff_day",
                     }
-                ) as varchar
-            ) as policies,
+                )
+            }} as policies,
             distributors.purchase_order,
-            cast(
-                to_json(
+            {{
+                json_object(
                     {
-                        'seller_id':sellers.seller_id,
-                        'seller_name':sellers.seller_name,
-                        'street':sellers.street,
-                        'city':sellers.city,
-                        'postal_code':sellers.postal_code,
-                        'country':sellers.country,
-                        'tax_id':sellers.tax_id,
-                        'endpoint_id':sellers.endpoint_id,
-                        'iban':sellers.iban
+                        "seller_id": "sellers.seller_id",
+                        "seller_name": "sellers.seller_name",
+                        "street": "sellers.street",
+                        "city": "sellers.city",
+                        "postal_code": "sellers.postal_code",
+                        "country": "sellers.country",
+                        "tax_id": "sellers.tax_id",
+                        "endpoint_id": "sellers.endpoint_id",
+                        "iban": "sellers.iban",
                     }
-                ) as varchar
-            ) as seller,
-            cast(
-                to_json(
+                )
+            }} as seller,
+            {{
+                json_object(
                     {
-                        'distributor_id':distributors.distributor_id,
-                        'distributor_name':distributors.distributor_name,
-                        'street':distributors.street,
-                        'city':distributors.city,
-                        'postal_code':distributors.postal_code,
-                        'country':distributors.country,
-                        'tax_id':distributors.tax_id,
-                        'endpoint_id':distributors.endpoint_id
+                        "distributor_id": "distributors.distributor_id",
+                        "distributor_name": "distributors.distributor_name",
+                        "street": "distributors.street",
+                        "city": "distributors.city",
+                        "postal_code": "distributors.postal_code",
+                        "country": "distributors.country",
+                        "tax_id": "distributors.tax_id",
+                        "endpoint_id": "distributors.endpoint_id",
                     }
-                ) as varchar
-            ) as distributor
+                )
+            }} as distributor
         from currencies_of_period
         inner join
             periods

@@ -12,11 +12,11 @@ with
             partner_id,
             product_code,
             customer_id,
-            cast(
-                to_json(
-                    list({'cause':cause, 'quantity':units, 'amount':cast(amount as varchar)} order by cause)
-                ) as varchar
-            ) as causes
+            {{
+                json_list(
+                    {"cause": "cause", "quantity": "units", "amount": "cast(amount as string)"}, order_by=["cause"]
+                )
+            }} as causes
         from causes
         group by all
     ),
@@ -28,9 +28,11 @@ with
             currency,
             partner_id,
             product_code,
-            row_number() over (
-                partition by period, distributor_id, currency
-                order by partner_id, min(listing_order) nulls last, product_code
+            cast(
+                row_number() over (
+                    partition by period, distributor_id, currency
+                    order by partner_id, min(listing_order) nulls last, product_code
+                ) as bigint
             ) as line_number
         from corrections
         group by period, distributor_id, currency, partner_id, product_code

@@ -55,14 +55,12 @@ with
             currency,
             partner_id,
             product_code,
-            cast(
-                to_json(
-                    list(
-                        {'cause':cause, 'quantity':cast(units as bigint), 'amount':cast(amount as varchar)}
-                        order by cause
-                    )
-                ) as varchar
-            ) as causes
+            {{
+                json_list(
+                    {"cause": "cause", "quantity": "cast(units as bigint)", "amount": "cast(amount as string)"},
+                    order_by=["cause"],
+                )
+            }} as causes
         from causes_of_line
         group by period, distributor_id, currency, partner_id, product_code
     ),
@@ -76,7 +74,7 @@ with
             product_code,
             cast(sum(quantity) as bigint) as quantity,
             cast(sum(amount) as decimal(18, 3)) as amount,
-            arg_max(unit_price, sequence) as unit_price
+            {{ last_known("unit_price", "sequence") }} as unit_price
         from issued_lines
         group by all
     ),
@@ -117,7 +115,7 @@ select
     coalesce(lines.quantity, 0) as known_quantity,
     lines.pricing_model,
     lines.unit_price,
-    coalesce(cast(lines.bands as varchar), '[]') as bands,
+    coalesce(cast(lines.bands as string), '[]') as bands,
     cast(coalesce(lines.amount, 0) as decimal(18, 3)) as known_amount,
     corrected.quantity,
     corrected.amount,

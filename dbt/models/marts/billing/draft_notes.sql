@@ -104,16 +104,16 @@ select
         totals.total_amount
         + {{ tax_on("totals.total_amount", "taxed.tax_rate", "notes.minor_units") }} as decimal(18, 3)
     ) as payable_amount,
-    cast(
-        to_json(
+    {{
+        json_object(
             {
-                'active_window_days':periods.active_window_days,
-                'device_user_attribution':periods.device_user_attribution,
-                'correction_periods':periods.correction_periods,
-                'recomputed_periods':policies.recomputed_periods
+                "active_window_days": "periods.active_window_days",
+                "device_user_attribution": "periods.device_user_attribution",
+                "correction_periods": "periods.correction_periods",
+                "recomputed_periods": "policies.recomputed_periods",
             }
-        ) as varchar
-    ) as policies
+        )
+    }} as policies
 from notes
 inner join
     totals

@@ -30,16 +30,16 @@ with
         select
             1 as place,
             'line' as part,
-            cast(null as varchar) as customer_id,
-            concat(partner_name, ', ', product_name) as name,
-            cast(null as varchar) as unit_kind,
-            cast(null as varchar) as unit_id,
+            cast(null as string) as customer_id,
+            concat_ws('', partner_name, ', ', product_name) as name,
+            cast(null as string) as unit_kind,
+            cast(null as string) as unit_id,
             quantity,
             amount,
-            cast(null as varchar) as reason,
+            cast(null as string) as reason,
             cast(null as date) as last_active_on,
             cast(null as date[]) as active_on,
-            cast(null as varchar) as source
+            cast(null as string) as source
         from lines
         union all by name
         select 2 as place, 'customer' as part, customer_id, customer_name as name, quantity, amount
@@ -58,7 +58,8 @@ with
             case
                 when units.source_feed is not null
                 then
-                    concat(
+                    concat_ws(
+                        '',
                         units.source_feed,
                         '/',
                         units.source_snapshot_date,

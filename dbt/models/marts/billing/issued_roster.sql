@@ -38,7 +38,11 @@ with
     ),
 
     counted_before_a_note as (
-        select rosters.* replace (notes.sequence as sequence, notes.number as number, notes.period as period)
+        select
+            rosters.* except (sequence, number, period),
+            notes.sequence as sequence,
+            notes.number as number,
+            notes.period as period
         from rosters
         inner join notes on rosters.distributor_id = notes.distributor_id and rosters.sequence = notes.sequence_before
         where rosters.is_counted
@@ -67,10 +71,9 @@ with
 
     not_counted_any_more as (
         select
-            before.* replace (
-                false as is_counted,
-                case when of_notes.unit_id is null then 'no_longer_reported' else of_notes.reason end as reason
-            )
+            before.* except (is_counted, reason),
+            false as is_counted,
+            case when of_notes.unit_id is null then 'no_longer_reported' else of_notes.reason end as reason
         from counted_before_a_note as before
         left join
             of_notes
@@ -85,14 +88,34 @@ with
     ),
 
     shown as (
-        select *
-        from of_invoices
-        union all by name
-        select *
-        from counted_since
-        union all by name
-        select *
-        from not_counted_any_more
+        {% for some in ["of_invoices", "counted_since", "not_counted_any_more"] %}
+            select
+                distributor_id,
+                sequence,
+                number,
+                period,
+                billed_period,
+                currency,
+                partner_id,
+                product_code,
+                customer_id,
+                unit_kind,
+                unit_id,
+                is_counted,
+                reason,
+                last_device_id,
+                device_count,
+                last_active_on,
+                active_on,
+                source_feed,
+                source_snapshot_date,
+                source_name,
+                source_row
+            from {{ some }}
+            {% if not loop.last %}
+                union all
+            {% endif %}
+        {% endfor %}
     )
 
 select

@@ -24,24 +24,18 @@ with
     findings as (
         select *
         from registry_findings
-        union all by name
-        select *
-        from usage_findings
-        union all by name
-        select *
-        from count_findings
-        union all by name
-        select *
-        from correction_findings
-        union all by name
-        select *
-        from feed_findings
-        union all by name
-        select *
-        from volume_findings
-        union all by name
-        select *
-        from name_findings
+        {% for found in [
+                "usage_findings",
+                "count_findings",
+                "correction_findings",
+                "feed_findings",
+                "volume_findings",
+                "name_findings",
+            ] %}
+            union all
+            select *, cast(null as string) as discrepancy_id
+            from {{ found }}
+        {% endfor %}
     ),
 
     identified as (
@@ -64,7 +58,7 @@ with
                     )
                 }}
             ) as discrepancy_id,
-            findings.* exclude (discrepancy_id),
+            findings.* except (discrepancy_id),
             distributors.currency,
             coalesce(currencies.minor_units, 2) as minor_units
         from findings

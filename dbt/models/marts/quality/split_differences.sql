@@ -18,12 +18,12 @@
     with
         named as (
             select
-                cast(null as varchar) as against,
-                cast(null as varchar) as period,
-                cast(null as varchar) as distributor_id,
-                cast(null as varchar) as partner_id,
-                cast(null as varchar) as customer_id,
-                cast(null as varchar) as product_code,
+                cast(null as string) as against,
+                cast(null as string) as period,
+                cast(null as string) as distributor_id,
+                cast(null as string) as partner_id,
+                cast(null as string) as customer_id,
+                cast(null as string) as product_code,
                 cast(null as bigint) as quantity,
                 cast(null as date) as counted_on
             where false

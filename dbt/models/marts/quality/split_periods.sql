@@ -64,8 +64,8 @@ with
             one_side.*,
             1 as place,
             'move' as cause,
-            concat(
-                'Billed to partner ', counted.partner_id, ' by ', counted.distributor_id, ' in ', counted.period
+            concat_ws(
+                '', 'Billed to partner ', counted.partner_id, ' by ', counted.distributor_id, ' in ', counted.period
             ) as evidence
         from one_side
         inner join
@@ -80,7 +80,7 @@ with
             one_side.*,
             2 as place,
             {{ cause_of_reason("roster.reason") }} as cause,
-            concat('In ', roster.period, ' not billed: ', roster.reason) as evidence
+            concat_ws('', 'In ', roster.period, ' not billed: ', roster.reason) as evidence
         from one_side
         inner join
             roster
@@ -94,7 +94,7 @@ with
             one_side.*,
             3 as place,
             'move' as cause,
-            concat('Counted for customer ', counted.customer_id, ' in ', counted.period) as evidence
+            concat_ws('', 'Counted for customer ', counted.customer_id, ' in ', counted.period) as evidence
         from one_side
         inner join
             counted
@@ -108,8 +108,8 @@ with
             one_side.*,
             4 as place,
             'identity' as cause,
-            concat(
-                'Its device ', one_side.last_device_id, ' counts as ', counted.unit_id, ' in ', counted.period
+            concat_ws(
+                '', 'Its device ', one_side.last_device_id, ' counts as ', counted.unit_id, ' in ', counted.period
             ) as evidence
         from one_side
         inner join
@@ -124,7 +124,7 @@ with
             one_side.*,
             5 as place,
             case when one_side.period > one_side.other_period then 'joined' else 'left' end as cause,
-            concat('Last active on ', one_side.last_active_on, ', idle in ', one_side.other_period) as evidence
+            concat_ws('', 'Last active on ', one_side.last_active_on, ', idle in ', one_side.other_period) as evidence
         from one_side
     ),
 
@@ -139,7 +139,7 @@ with
     )
 
 select
-    concat('period:', that_period) as against,
+    concat_ws('', 'period:', that_period) as against,
     this_period as period,
     distributor_id,
     partner_id,
@@ -147,13 +147,13 @@ select
     product_code,
     unit_id,
     'both' as side,
-    cast(null as varchar) as cause,
+    cast(null as string) as cause,
     0 as units,
-    cast(null as varchar) as evidence
+    cast(null as string) as evidence
 from both_sides
 union all
 select
-    concat('period:', that_period) as against,
+    concat_ws('', 'period:', that_period) as against,
     this_period as period,
     distributor_id,
     partner_id,

@@ -28,13 +28,13 @@ with
 
     named as (
         select
-            cast(null as varchar) as against,
-            cast(null as varchar) as period,
-            cast(null as varchar) as distributor_id,
-            cast(null as varchar) as partner_id,
-            cast(null as varchar) as customer_id,
-            cast(null as varchar) as product_code,
-            cast(null as varchar) as unit_id,
+            cast(null as string) as against,
+            cast(null as string) as period,
+            cast(null as string) as distributor_id,
+            cast(null as string) as partner_id,
+            cast(null as string) as customer_id,
+            cast(null as string) as product_code,
+            cast(null as string) as unit_id,
             cast(null as date) as counted_on
         where false
         union all by name
@@ -62,7 +62,7 @@ with
 
     {# The bill a customer's units belong to: the partner of record's, else of whom it left last. #}
     bills as (
-        select listed_customers.scope_id, listed_customers.customer_id, accounts.* exclude (period, customer_id)
+        select listed_customers.scope_id, listed_customers.customer_id, accounts.* except (period, customer_id)
         from listed_customers
         inner join scopes on listed_customers.scope_id = scopes.scope_id
         inner join
@@ -309,7 +309,7 @@ with
             only_theirs.*,
             1 as place,
             'unmatched_id' as cause,
-            concat('No bill of ', period, ' has a customer ', customer_id) as evidence
+            concat_ws('', 'No bill of ', period, ' has a customer ', customer_id) as evidence
         from only_theirs
         where is_nobodys
         union all
@@ -317,7 +317,7 @@ with
             only_theirs.*,
             2 as place,
             'unmatched_id' as cause,
-            concat('There is no product ', product_code, ' here') as evidence
+            concat_ws('', 'There is no product ', product_code, ' here') as evidence
         from only_theirs
         anti join known_products using (product_code)
         where product_code <> 'firewall_unassigned'
@@ -326,8 +326,8 @@ with
             only_theirs.*,
             3 as place,
             'retired_product' as cause,
-            concat(
-                only_theirs.product_code, ' is no longer a product on the cut-off, ', only_theirs.cutoff_on
+            concat_ws(
+                '', only_theirs.product_code, ' is no longer a product on the cut-off, ', only_theirs.cutoff_on
             ) as evidence
         from only_theirs
         semi join known_products on only_theirs.product_code = known_products.product_code
@@ -341,7 +341,7 @@ with
             only_theirs.*,
             4 as place,
             'move' as cause,
-            concat('Billed to partner ', billed_to_partner_id, ' by ', billed_by_distributor_id) as evidence
+            concat_ws('', 'Billed to partner ', billed_to_partner_id, ' by ', billed_by_distributor_id) as evidence
         from only_theirs
         semi join
             roster
@@ -357,7 +357,7 @@ with
             only_theirs.*,
             5 as place,
             {{ cause_of_reason("roster.reason") }} as cause,
-            concat('Not billed here: ', roster.reason, ', last active on ', roster.last_active_on) as evidence
+            concat_ws('', 'Not billed here: ', roster.reason, ', last active on ', roster.last_active_on) as evidence
         from only_theirs
         inner join
             roster
@@ -377,13 +377,14 @@ with
             case
                 when devices_listed.is_counted then 'identity' else {{ cause_of_reason("devices_listed.reason") }}
             end as cause,
-            concat(
+            concat_ws(
+                '',
                 'A device of ',
                 devices_listed.unit_id,
                 case
                     when devices_listed.is_counted
                     then ', who is counted'
-                    else concat(', not billed here: ', devices_listed.reason)
+                    else concat_ws('', ', not billed here: ', devices_listed.reason)
                 end
             ) as evidence
         from only_theirs
@@ -398,8 +399,8 @@ with
             only_theirs.*,
             7 as place,
             'move' as cause,
-            concat(
-                'Counted for customer ', roster.customer_id, ', last active there on ', roster.last_active_on
+            concat_ws(
+                '', 'Counted for customer ', roster.customer_id, ', last active there on ', roster.last_active_on
             ) as evidence
         from only_theirs
         inner join
@@ -414,7 +415,8 @@ with
             only_theirs.*,
             8 as place,
             'cutoff' as cause,
-            concat(
+            concat_ws(
+                '',
                 'Active in the ',
                 only_theirs.active_window_days,
                 ' dates up to ',
@@ -439,13 +441,14 @@ with
             case
                 when when_active.last_before is not null
                 then
-                    concat(
+                    concat_ws(
+                        '',
                         'Last active on ',
                         when_active.last_before,
                         '; the window begins on ',
                         only_theirs.window_starts_on
                     )
-                else concat('Active on ', when_active.last_after, '; the window ends on ', only_theirs.cutoff_on)
+                else concat_ws('', 'Active on ', when_active.last_after, '; the window ends on ', only_theirs.cutoff_on)
             end as evidence
         from only_theirs
         inner join
@@ -469,7 +472,7 @@ with
             only_ours.*,
             1 as place,
             'unmatched_id' as cause,
-            concat('The other side lists nothing of customer ', customer_id) as evidence
+            concat_ws('', 'The other side lists nothing of customer ', customer_id) as evidence
         from only_ours
         where is_customer_unlisted
         union all
@@ -480,13 +483,14 @@ with
             case
                 when candidates.cause = 'late_data'
                 then
-                    concat(
+                    concat_ws(
+                        '',
                         'No file dated up to ',
                         only_ours.counted_on,
                         ' tells of it, the first on ',
                         {{ add_days("candidates.counted_to", "1") }}
                     )
-                else concat('No monthly licence in effect on ', only_ours.counted_on)
+                else concat_ws('', 'No monthly licence in effect on ', only_ours.counted_on)
             end as evidence
         from only_ours
         inner join
@@ -512,7 +516,7 @@ with
             only_ours.*,
             3 as place,
             'identity' as cause,
-            concat('They list its device ', devices_listed.device_id) as evidence
+            concat_ws('', 'They list its device ', devices_listed.device_id) as evidence
         from only_ours
         inner join
             devices_listed
@@ -525,7 +529,7 @@ with
             only_ours.*,
             4 as place,
             'move' as cause,
-            concat('They list it for customer ', theirs.customer_id) as evidence
+            concat_ws('', 'They list it for customer ', theirs.customer_id) as evidence
         from only_ours
         inner join
             theirs
@@ -538,7 +542,8 @@ with
             only_ours.*,
             5 as place,
             'cutoff' as cause,
-            concat(
+            concat_ws(
+                '',
                 'Not active in the ',
                 only_ours.active_window_days,
                 ' dates up to ',
@@ -560,7 +565,7 @@ with
             only_ours.*,
             6 as place,
             'unexplained' as cause,
-            concat('Counted here, last active on ', only_ours.last_active_on) as evidence
+            concat_ws('', 'Counted here, last active on ', only_ours.last_active_on) as evidence
         from only_ours
     ),
 
