@@ -98,6 +98,10 @@ def build_models(
         settings, waiting, full_refresh=again, progress=writer.now_and_then(context.log)
     )
     if not any(result.outcome == "failed" for result in results):
+        if again and waiting:
+            # From here on it is only added to: what ends the build costs no hour of folding again.
+            with warehouse.connect(settings) as conn:
+                warehouse.mark_refreshed(conn, inputs)
         results = dbt.build(
             settings,
             select=select,
