@@ -34,7 +34,7 @@ def test_what_a_killed_creation_left_behind_is_swept_away(tmp_path: Path) -> Non
 
 def test_what_a_killed_run_had_spilled_is_swept_away(tmp_path: Path) -> None:
     """It bears that run's names, so no other would use or remove it, and may be what fills a disk.
-    What this connection spills then is its own: half a million rows do not fit into 20 MB."""
+    What this connection spills then is its own: two million rows do not fit into 20 MB."""
     path = tmp_path / "warehouse.duckdb"
     open_warehouse(path).close()
     spilled = tmp_path / "warehouse.duckdb.tmp" / "duckdb_temp_storage-0.tmp"
