@@ -105,6 +105,10 @@ def build_models(
             context.log.info("Computing the whole history with the models as they are now")
         results = dbt.fold(settings, waiting, full_refresh=again, progress=progress)
         if not any(result.outcome == "failed" for result in results):
+            if again and waiting:
+                # From here on it is only added to: what ends the build costs no folding again.
+                with warehouse.connect(settings) as conn:
+                    warehouse.mark_refreshed(conn, inputs)
             results = dbt.build(
                 settings,
                 select=select,

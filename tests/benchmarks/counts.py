@@ -46,6 +46,11 @@ def main() -> None:
         tell(*measure(folder, wanted.devices, wanted.times, wanted.rivals))
 
 
+def postgresql() -> Path | None:
+    """Where Debian keeps the programs of its newest PostgreSQL, if it is installed."""
+    return max(_POSTGRESQL.glob("*/bin"), default=None)
+
+
 def measure(folder: Path, devices: int, times: int, rivals: list[str]) -> list[Table]:
     """The counts of one window in every way, then of earlier windows, then a day's upkeep."""
     home, landing = folder / "home", folder / "landing"
@@ -191,7 +196,7 @@ def _of_postgresql(
     conn: duckdb.DuckDBPyConnection, landing: Path, folder: Path
 ) -> Iterator[Callable[[], Counts]]:
     """A server of its own on a socket in the folder, with memory enough to count by hashing."""
-    programs = max(_POSTGRESQL.glob("*/bin"), default=None)
+    programs = postgresql()
     if programs is None:
         raise SystemExit("PostgreSQL is not installed: apt-get install postgresql")
     place = folder / "postgresql"

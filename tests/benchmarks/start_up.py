@@ -5,7 +5,7 @@
 Bare is what nobody can do without: a process each that imports Dagster, dbt (with its adapter and
 dagster-dbt) and Great Expectations, and plain `dbt build` of the same project on a copy of the same
 warehouse, with the same tests. dbt's own figures are with its parse cached in its target folder, as
-ours is, and once without. Prints Markdown; the best of the repeats, which take turns. Not a test.
+ours is, and once without. The best of the repeats counts; they take turns.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
 import tiny
+from report import Table, tell
 
 from ingest.simulate import simulate
 
@@ -85,12 +86,14 @@ def main() -> None:
     asked.add_argument("--devices", type=int, default=600, help="of the backfill")
     wanted = asked.parse_args()
     with tempfile.TemporaryDirectory(prefix="start-up-") as folder:
-        _small(Path(folder), wanted.repeats, wanted.looks)
+        tell(*measure(Path(folder) / "small", wanted.repeats, wanted.looks))
         if wanted.days:
-            _backfill(Path(folder) / "many", wanted.days, wanted.devices, wanted.looks)
+            many = Path(folder) / "many"
+            tell(*measure_backfill(many, wanted.days, wanted.devices, wanted.looks))
 
 
-def _small(folder: Path, repeats: int, looks: int) -> None:
+def measure(folder: Path, repeats: int = 3, looks: int = 10) -> list[Table]:
+    """The small close beside its parts, and the commands that only look."""
     watch, environment = Watch(), _environment(folder)
     usage = tiny.usage("C1", ["a", "b", "c"], "2026-01-20")
     tiny.month_end(folder / "landing", "2026-01-31", usage)
@@ -119,17 +122,15 @@ def _small(folder: Path, repeats: int, looks: int) -> None:
     for _ in range(looks):
         watch.run("muster --help", _muster(folder, home, "--help"), environment)
         watch.run("muster status", _muster(folder, home, "status"), environment)
-    _tell_small(watch)
+    return _compared(watch)
 
 
-def _tell_small(watch: Watch) -> None:
+def _compared(watch: Watch) -> list[Table]:
     names = [*_LIBRARIES, "all imports, one process"]
     names += [f"dbt build, {one}" for one in ("nothing parsed", "parsed", "after issuing")]
     names += ["load, first home of a machine", "close", "load and close"]
-    print("| what | wall, s | CPU, s |\n| --- | ---: | ---: |")
-    for name in names:
-        print("| {} | {:.2f} | {:.2f} |".format(name, *watch.best(name)))
-    print("\n| command | bare | wall | CPU |\n| --- | --- | ---: | ---: |")
+    parts = [(name, *(f"{took:.2f} s" for took in watch.best(name))) for name in names]
+    ratios = []
     for command, builds in (
         ("close", "after issuing"),
         ("close", "parsed"),
@@ -137,20 +138,26 @@ def _tell_small(watch: Watch) -> None:
         ("load and close", "nothing parsed"),
     ):
         bare = watch.best(*_LIBRARIES, f"dbt build, {builds}")
-        ratios = [a / b for a, b in zip(watch.best(command), bare, strict=True)]
-        print(f"| {command} | imports + dbt build, {builds} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
-    _tell_looks(watch)
+        ours = watch.best(command)
+        times = (f"{a / b:.2f}" for a, b in zip(ours, bare, strict=True))
+        ratios.append((f"{command}, of imports and dbt build, {builds}", *times))
+    return [
+        Table("start-up-parts", ("Process", "Wall clock", "CPU"), parts),
+        Table("start-up", ("Command", "Wall clock", "CPU"), ratios),
+        _looks(watch, "looks"),
+    ]
 
 
-def _tell_looks(watch: Watch) -> None:
-    print("\n| command | best wall, s | median wall, s | CPU, s |\n| --- | ---: | ---: | ---: |")
+def _looks(watch: Watch, table: str) -> Table:
+    rows = []
     for name in (one for one in watch.wall if one.startswith("muster")):
         wall = watch.wall[name]
-        best, middle, cpu = min(wall), statistics.median(wall), min(watch.cpu[name])
-        print(f"| {name} | {best:.2f} | {middle:.2f} | {cpu:.2f} |")
+        took = (min(wall), statistics.median(wall), min(watch.cpu[name]))
+        rows.append((name, *(f"{seconds:.2f} s" for seconds in took)))
+    return Table(table, ("Command", "Best", "Median", "CPU"), rows)
 
 
-def _backfill(folder: Path, days: int, devices: int, looks: int) -> None:
+def measure_backfill(folder: Path, days: int, devices: int, looks: int = 10) -> list[Table]:
     """A first load of many landed days, beside one of the first day alone."""
     watch, environment = Watch(), _environment(folder)
     first = date(2026, 1, 1)
@@ -183,10 +190,12 @@ def _backfill(folder: Path, days: int, devices: int, looks: int) -> None:
     for _ in range(looks):
         status = _muster(folder / "all", folder / "all" / "home", "status")
         watch.run(f"muster status, {days} days and two closed months", status, environment)
-    print("\n| landed days | Dagster runs | wall, s | CPU, s |\n| ---: | ---: | ---: | ---: |")
-    print("| 1 | 1 | {:.1f} | {:.1f} |".format(*watch.best("one again")))
-    print("| {} | {} | {:.1f} | {:.1f} |".format(loaded, runs, *watch.best("all")))
-    _tell_looks(watch)
+    rows = [
+        (what, count, *(f"{took:.1f} s" for took in watch.best(name)))
+        for what, count, name in (("1", "1", "one again"), (loaded, runs, "all"))
+    ]
+    columns = ("Landed days", "Dagster runs", "Wall clock", "CPU")
+    return [Table("backfill", columns, rows), _looks(watch, "looks-backfill")]
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -1,24 +1,29 @@
 {#
     One row per window, customer, product and unit: the users and devices that count (R5–R8).
 
-    Most units are one device in one month, which needs no aggregation.
+    Most units are one device in one month, which needs no aggregation. The table is imported once for each
+    use, as what is used twice is held as a whole.
 #}
+{%- set unit_fingerprint = fingerprint(["window_id", "customer_id", "product_code", "unit_kind", "unit_id"]) %}
 with
-    unit_activity as (
-        select
-            *,
-            {{ fingerprint(["window_id", "customer_id", "product_code", "unit_kind", "unit_id"]) }} as unit_fingerprint
-        from {{ ref("int_unit_activity") }}
-        where not is_moved
+    fingerprints as (
+        select {{ unit_fingerprint }} as unit_fingerprint from {{ ref("int_unit_activity") }} where not is_moved
     ),
 
-    repeated as (select unit_fingerprint from unit_activity group by unit_fingerprint having count(*) > 1),
+    repeated as (select unit_fingerprint from fingerprints group by unit_fingerprint having count(*) > 1),
 
-    rows_of_repeated as (select * from unit_activity semi join repeated using (unit_fingerprint)),
+    all_rows as (
+        select *, {{ unit_fingerprint }} as unit_fingerprint from {{ ref("int_unit_activity") }} where not is_moved
+    ),
 
-    single_rows as (select * from unit_activity anti join repeated using (unit_fingerprint)),
+    all_rows_again as (
+        select *, {{ unit_fingerprint }} as unit_fingerprint from {{ ref("int_unit_activity") }} where not is_moved
+    ),
 
-    {# A unit's days, months apart, and its last device: latest date, ties to the smallest id. #}
+    rows_of_repeated as (select * from all_rows semi join repeated using (unit_fingerprint)),
+
+    single_rows as (select * from all_rows_again anti join repeated using (unit_fingerprint)),
+
     by_month as (
         select
             window_id,

@@ -3,13 +3,33 @@
     last active date. The activity store holds it for the month's latest day; where the cut-off lies
     before that day, the raw rows are asked.
 #}
+{%- set device_fingerprint = fingerprint(["window_id", "customer_id", "product_code", "device_id"]) %}
 with
     windows as (select window_id from {{ ref("int_period_windows") }} where purpose = 'billing'),
 
-    devices as (
-        select *, {{ fingerprint(["window_id", "customer_id", "product_code", "device_id"]) }} as device_fingerprint
+    {# The devices are imported once for each use, as what is used twice is held as a whole. #}
+    fingerprints as (
+        select {{ device_fingerprint }} as device_fingerprint
         from {{ ref("int_devices_in_window") }}
         where window_id in (select window_id from windows)
+    ),
+
+    devices as (
+        select *, {{ device_fingerprint }} as device_fingerprint
+        from {{ ref("int_devices_in_window") }}
+        where window_id in (select window_id from windows)
+    ),
+
+    devices_with_evidence as (
+        select *, {{ device_fingerprint }} as device_fingerprint
+        from {{ ref("int_devices_in_window") }}
+        where window_id in (select window_id from windows) and last_evidence is not null
+    ),
+
+    devices_without_evidence as (
+        select *, {{ device_fingerprint }} as device_fingerprint
+        from {{ ref("int_devices_in_window") }}
+        where window_id in (select window_id from windows) and last_evidence is null
     ),
 
     usage as (select * from {{ ref("stg_usage") }}),
@@ -21,11 +41,9 @@ with
     heartbeat as (select * from {{ ref("stg_heartbeat") }}),
 
     {# Most devices have one row in a window: its evidence is theirs. #}
-    repeated as (select device_fingerprint from devices group by device_fingerprint having count(*) > 1),
+    repeated as (select device_fingerprint from fingerprints group by device_fingerprint having count(*) > 1),
 
     rows_of_repeated as (select * from devices semi join repeated using (device_fingerprint)),
-
-    single_rows as (select * from devices anti join repeated using (device_fingerprint)),
 
     latest as (
         select *
@@ -33,17 +51,7 @@ with
         qualify last_active_on = max(last_active_on) over (partition by window_id, customer_id, product_code, device_id)
     ),
 
-    stored as (
-        select
-            window_id,
-            customer_id,
-            product_code,
-            device_id,
-            last_active_on,
-            last_evidence,
-            last_evidence is not null as is_complete
-        from single_rows
-        union all
+    of_repeated as (
         select
             window_id,
             customer_id,
@@ -56,10 +64,25 @@ with
         group by window_id, customer_id, product_code, device_id
     ),
 
-    incomplete as (select * from stored where not is_complete),
+    complete as (
+        select window_id, customer_id, product_code, device_id, last_evidence
+        from devices_with_evidence
+        anti join repeated using (device_fingerprint)
+        union all
+        select window_id, customer_id, product_code, device_id, last_evidence
+        from of_repeated
+        where is_complete
+    ),
 
-    {# Most raw rows are older than every window: their blocks are not read. #}
-    bounds as (select min(last_active_on) as first_active_on from incomplete),
+    incomplete as (
+        select window_id, customer_id, product_code, device_id, last_active_on, last_evidence
+        from devices_without_evidence
+        anti join repeated using (device_fingerprint)
+        union all
+        select window_id, customer_id, product_code, device_id, last_active_on, last_evidence
+        from of_repeated
+        where not is_complete
+    ),
 
     looked_up as (
         select
@@ -75,7 +98,6 @@ with
             and incomplete.product_code = usage.product_code
             and incomplete.device_id = usage.device_id
             and incomplete.last_active_on = usage.active_on
-        where usage.last_active_at >= (select first_active_on from bounds)
         group by incomplete.window_id, incomplete.customer_id, incomplete.product_code, incomplete.device_id
     ),
 
@@ -92,8 +114,7 @@ with
 
     combined as (
         select window_id, 'usage' as source_feed, customer_id, product_code, device_id as entity_id, last_evidence
-        from stored
-        where is_complete
+        from complete
         union all
         select
             incomplete.window_id,

@@ -6,10 +6,20 @@
     or it is a unit by itself when no row names a user. Under the policy `any` every named user
     keeps its own rows. Rows that do not count carry the reason.
 
-    Most devices are seen under one customer and user: only the others have to be chosen for.
+    Most devices are seen under one customer and user: only the others have to be chosen for. The table of
+    devices is imported once for each use, as what is used twice is held as a whole.
 #}
 with
-    devices as (
+    devices as (select * from {{ ref("int_devices_in_window") }}),
+
+    fingerprinted as (
+        select
+            {{ fingerprint(["window_id", "product_code", "device_id"]) }} as device_fingerprint,
+            {{ fingerprint(["customer_id", "user_id"]) }} as seen_under
+        from {{ ref("int_devices_in_window") }}
+    ),
+
+    fingerprinted_devices as (
         select *, {{ fingerprint(["window_id", "product_code", "device_id"]) }} as device_fingerprint
         from {{ ref("int_devices_in_window") }}
     ),
@@ -18,12 +28,12 @@ with
 
     contested as (
         select device_fingerprint
-        from devices
+        from fingerprinted
         group by device_fingerprint
-        having min({{ fingerprint(["customer_id", "user_id"]) }}) <> max({{ fingerprint(["customer_id", "user_id"]) }})
+        having min(seen_under) <> max(seen_under)
     ),
 
-    to_be_chosen_for as (select * from devices semi join contested using (device_fingerprint)),
+    to_be_chosen_for as (select * from fingerprinted_devices semi join contested using (device_fingerprint)),
 
     customer_of_device as (
         select
