@@ -97,9 +97,7 @@ def build_models(
         if not select:
             warehouse.mark_built_by(conn, settings.engine)
     if settings.engine == "spark":
-        results = spark.build(
-            settings, select=select, complete=complete, progress=context.log.info
-        )
+        results = spark.build(settings, select=select, complete=complete, progress=context.log.info)
     else:
         if again:
             context.log.info("Computing the whole history with the models as they are now")

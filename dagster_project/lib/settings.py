@@ -244,9 +244,7 @@ def _bytes(text: str | int) -> int:
 
 def _engine(text: str) -> str:
     if text not in ENGINES:
-        raise SettingsError(
-            f"MUSTER_ENGINE is {text!r}; it must be one of {', '.join(ENGINES)}."
-        )
+        raise SettingsError(f"MUSTER_ENGINE is {text!r}; it must be one of {', '.join(ENGINES)}.")
     return text
 
 
