@@ -80,6 +80,8 @@ def build(
         export_sources(conn, folder / "sources")
         made_by = f"{dbt.models_sha256(settings)} {folder}"
         again = complete and not select and warehouse.spark_made_by(conn) != made_by
+    if again or not _is_session_of(folder):
+        _end_session()
     if again:
         for one in ("catalog", "warehouse"):
             shutil.rmtree(folder / one, ignore_errors=True)
@@ -103,6 +105,25 @@ def build(
         if result.outcome != "built" or result.unique_id not in told:
             told[result.unique_id] = result
     return list(told.values())
+
+
+def _is_session_of(folder: Path) -> bool:
+    """Whether the session this process has, if any, is this home's: dbt takes the one it finds."""
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession()
+    return session is None or session.conf.get("spark.sql.warehouse.dir", "") in {
+        str(folder / "warehouse"),
+        f"file:{folder / 'warehouse'}",
+    }
+
+
+def _end_session() -> None:
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession()
+    if session is not None:
+        session.stop()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@
                 ~ table
                 ~ "'"
             ) -%}
+            {# A session that was there before remembers the files of an earlier export. #}
+            {%- do run_query("refresh table " ~ relation) -%}
         {%- endfor -%}
     {%- endif -%}
 {%- endmacro %}

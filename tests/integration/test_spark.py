@@ -1,0 +1,97 @@
+"""Both engines give the same marts and the same documents, on a real cluster of a master and two
+workers. Skipped where the extra `spark` or Java is missing, unless CI says that both are there.
+
+How Spark is chosen and what is said without it: tests/unit/dagster_project/test_spark.py.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiny
+from house import REPOSITORY, House
+from spark_marts import differences
+
+PERIOD = "2026-01"
+_HAVE = bool(importlib.util.find_spec("pyspark") and shutil.which("java"))
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.skipif(
+        not _HAVE and "MUSTER_TESTS_HAVE_SPARK" not in os.environ,
+        reason="needs the extra `spark` (make spark-install) and Java 17",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cluster of its own ports, ended with the tests."""
+    port, ui_port = _free(1), _free(3)
+    environment = {
+        **os.environ,
+        "PYTHON": sys.executable,
+        "SPARK_CLUSTER_DIR": str(tmp_path_factory.mktemp("cluster")),
+        "SPARK_PORT": str(port),
+        "SPARK_UI_PORT": str(ui_port),
+    }
+    cluster = REPOSITORY / "spark" / "cluster"
+    subprocess.run([cluster, "up"], env=environment, check=True)
+    yield f"spark://127.0.0.1:{port}"
+    subprocess.run([cluster, "down"], env=environment, check=True)
+
+
+def test_both_engines_close_a_month_to_the_same_bytes(master: str, tmp_path: Path) -> None:
+    landing, seeds = tmp_path / "landing", tiny.seeds(tmp_path / "seeds")
+    # Ann changes her device, Ben is idle at the end, Dan is another customer's.
+    tiny.write(
+        landing, "usage", "2026-01-15", tiny.REGION, tiny.usage("C1", ["ann", "ben"], "2026-01-14")
+    )
+    tiny.month_end(
+        landing,
+        "2026-01-31",
+        [
+            *tiny.usage("C1", ["ann", "cleo"], "2026-01-30"),
+            *tiny.usage("C2", ["dan"], "2026-01-31"),
+        ],
+    )
+    duckdb = House(tmp_path / "duckdb", landing, seeds)
+    spark = House(tmp_path / "spark", landing, seeds, environment=_environment(master))
+    duckdb.muster("close", PERIOD)
+    spark.muster("close", PERIOD, "--engine", "spark")
+    rows, found = differences(duckdb.home / "warehouse.duckdb", spark.home / "spark")
+    assert found == []
+    assert rows > 0
+    assert duckdb.ledger() == spark.ledger()
+    assert duckdb.exports() == spark.exports()
+    assert duckdb.marts() == spark.marts()
+    # By hand: Ann, Ben and Cleo of C1, Dan of C2.
+    assert len(spark.ask("explain", "ALPENLAND-000001", "1")["customers"]) == 2
+
+
+def _environment(master: str) -> dict[str, str]:
+    """For rows so few, compiling well takes longer than running."""
+    return {"MUSTER_SPARK_MASTER": master, "MUSTER_SPARK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
+
+
+def _free(count: int) -> int:
+    """The first of `count` ports in a row that nobody listens on."""
+    while True:
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+        try:
+            for number in range(port + 1, port + count):
+                with socket.socket() as other:
+                    other.bind(("127.0.0.1", number))
+        except OSError:
+            continue
+        return port
