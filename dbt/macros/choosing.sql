@@ -18,3 +18,5 @@
 {% macro fingerprint(columns) -%} {{ return(adapter.dispatch("fingerprint", "musterhouse")(columns)) }} {%- endmacro %}
 
 {% macro duckdb__fingerprint(columns) -%} hash({{ columns | join(", ") }}) {%- endmacro %}
+
+{% macro spark__fingerprint(columns) -%} xxhash64({{ columns | join(", ") }}) {%- endmacro %}
