@@ -8,7 +8,15 @@
     {%- set target = this.incorporate(type="table") -%}
     {#- Built by another engine: its rows are taken as they are. -#}
     {%- set taken_from = env_var("MUSTER_MARTS", "") | replace("'", "''") -%}
-    {%- set rows = "select * from read_parquet('" ~ taken_from ~ "/" ~ schema ~ ".db/" ~ this.identifier ~ "/*.parquet')" -%}
+    {%- set rows = (
+        "select * from read_parquet('"
+        ~ taken_from
+        ~ "/"
+        ~ schema
+        ~ ".db/"
+        ~ this.identifier
+        ~ "/*.parquet')"
+    ) -%}
     {{ run_hooks(pre_hooks) }}
     {% call statement("main") -%}
         {% if existing is not none %}drop {{ existing.type }} {{ existing }}
