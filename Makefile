@@ -31,6 +31,7 @@ format: .venv/installed
 
 lock: .venv/installed  ## after a change of dependencies in pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --output-file requirements.lock pyproject.toml
+	printf '%s\n' dbt-spark==1.11.0 pyspark==4.3.0 'py4j>=0.10.9.7,<0.10.9.10' 'sqlparams>=3' | $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-deps --no-emit-index-url --no-header --no-annotate --output-file requirements-spark.lock -
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear .venv

@@ -6,6 +6,7 @@ Which engine builds is the settings' to say; starting a cluster is `spark/cluste
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import os
 import shutil
@@ -13,7 +14,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dagster_project.lib import dbt, warehouse
@@ -107,21 +108,24 @@ def build(
     return list(told.values())
 
 
-def _is_session_of(folder: Path) -> bool:
-    """Whether the session this process has, if any, is this home's: dbt takes the one it finds."""
-    from pyspark.sql import SparkSession
+def _session() -> Any:
+    """The session this process has, None when it has none: dbt takes the one it finds."""
+    # By name: without the extra there is nothing to import, nor types.
+    return importlib.import_module("pyspark.sql").SparkSession.getActiveSession()
 
-    session = SparkSession.getActiveSession()
-    return session is None or session.conf.get("spark.sql.warehouse.dir", "") in {
-        str(folder / "warehouse"),
-        f"file:{folder / 'warehouse'}",
-    }
+
+def _is_session_of(folder: Path) -> bool:
+    session = _session()
+    ours = (str(folder / "warehouse"), (folder / "warehouse").as_uri())
+    # Spark writes a file's URI with one slash.
+    return session is None or session.conf.get("spark.sql.warehouse.dir", "") in (
+        *ours,
+        ours[1].replace("file:///", "file:/"),
+    )
 
 
 def _end_session() -> None:
-    from pyspark.sql import SparkSession
-
-    session = SparkSession.getActiveSession()
+    session = _session()
     if session is not None:
         session.stop()
 

@@ -187,7 +187,7 @@ _STAMP = """
 def is_current(settings: Settings) -> bool:
     """Whether the models are built and tested from the very inputs in force.
 
-    Where Spark is asked for, by Spark: the marts of DuckDB are the same, yet were not asked for.
+    Where Spark is asked for, by Spark: the marts of DuckDB are the same, but nobody asked for them.
     """
     if current_inputs(settings) is None:
         return False
