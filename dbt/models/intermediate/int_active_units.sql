@@ -4,21 +4,24 @@
     Most units are one device in one month, which needs no aggregation. The table is imported once for each
     use, as what is used twice is held as a whole.
 #}
-{%- set unit_fingerprint = fingerprint(["window_id", "customer_id", "product_code", "unit_kind", "unit_id"]) %}
+{%- set counted_rows -%}
+    select
+        *,
+        {{
+            fingerprint(["window_id", "customer_id", "product_code", "unit_kind", "unit_id"])
+        }} as unit_fingerprint
+    from {{ ref("int_unit_activity") }}
+    where not is_moved
+{%- endset %}
+
 with
-    fingerprints as (
-        select {{ unit_fingerprint }} as unit_fingerprint from {{ ref("int_unit_activity") }} where not is_moved
-    ),
+    fingerprints as ({{ counted_rows }}),
+
+    all_rows as ({{ counted_rows }}),
+
+    all_rows_again as ({{ counted_rows }}),
 
     repeated as (select unit_fingerprint from fingerprints group by unit_fingerprint having count(*) > 1),
-
-    all_rows as (
-        select *, {{ unit_fingerprint }} as unit_fingerprint from {{ ref("int_unit_activity") }} where not is_moved
-    ),
-
-    all_rows_again as (
-        select *, {{ unit_fingerprint }} as unit_fingerprint from {{ ref("int_unit_activity") }} where not is_moved
-    ),
 
     rows_of_repeated as (select * from all_rows semi join repeated using (unit_fingerprint)),
 
