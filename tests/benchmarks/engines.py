@@ -1,8 +1,8 @@
-"""What a build costs on DuckDB and on Spark, in one run: processor seconds and bytes, at several sizes.
+"""What a build costs on DuckDB and on Spark, in one run: processor seconds and bytes, by size.
 
     python tests/benchmarks/engines.py --devices 50000 200000 --days 10
 
-Everything is simulated, loaded once and then built by both engines from the beginning, tests included.
+Everything is simulated, loaded once, then built by both engines from the beginning, with tests.
 Processor time, of all processes, is less of a lottery than wall time. Nothing here is a test.
 """
 

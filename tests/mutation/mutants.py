@@ -183,7 +183,7 @@ MUTANTS = (
         "R7",
         "the same person under two customers is one",
         "dbt/models/marts/activity/category_usage.sql",
-        "count(distinct (units.customer_id, units.unit_id))",
+        "count(distinct(units.customer_id, units.unit_id))",
         "count(distinct units.unit_id)",
         "category_usage",
     ),
