@@ -69,3 +69,11 @@ SEED ?= 1
 .PHONY: soak
 soak: .venv/installed  ## kill it hundreds of times and compare: make soak PIECES=500 SEASONS=5 SEED=1
 	$(BIN)/python tests/faults/soak.py --pieces $(PIECES) --seasons $(SEASONS) --seed $(SEED)
+
+DEVICES ?= 200000
+
+# Rivals only: ClickHouse's wheel is no dependency of anything else and has its own folder.
+.PHONY: bench
+bench: .venv/installed  ## product and rivals on the same data, into docs/performance.md: make bench DEVICES=200000
+	test -d .venv/bench || $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv/bench chdb==4.4.0 chdb-core==26.9.0
+	PYTHONPATH=.venv/bench $(BIN)/python tests/benchmarks/bench.py --devices $(DEVICES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -119,6 +120,8 @@ def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
             )
             conn = duckdb.connect(str(path))
         conn.execute("SET TimeZone = 'UTC'")
+        # Whoever spilled there was killed: this connection, the only one, has not begun to.
+        shutil.rmtree(path.with_name(f"{path.name}.tmp"), ignore_errors=True)
     except duckdb.Error as error:
         said = str(error).rstrip("!.")
         if "Could not set lock" in said:

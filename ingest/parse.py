@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from isal import igzip, igzip_lib
 
 from ingest.contracts import (
     IDENTIFIER_PATTERN,
@@ -57,6 +58,7 @@ _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _TIMESTAMP = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?Z$"
 )
+_WHOLE_SECONDS_BYTES = len("2026-01-31T23:59:59Z")
 _INTEGER = r"^[0-9]{1,9}$"
 _DECIMAL = r"^[0-9]{1,12}(?:\.[0-9]{1,6})?$"
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
@@ -302,28 +304,38 @@ def _check_size(size: int, largest: int | None, what: str) -> None:
 def _decompress(path: Path, largest: int | None) -> bytes:
     """The text of a gzip file, which stops where it grows beyond what a real one holds."""
     packed = path.stat().st_size
+    try:
+        with igzip.open(path) as source:  # type: ignore[no-untyped-call]
+            return b"".join(_blocks(source, packed, largest))
+    except (EOFError, igzip_lib.IsalError, gzip.BadGzipFile):  # type: ignore[misc]  # its stub
+        pass  # The standard library, three times as slow, judges and says what is wrong.
     unpacked = 0
     blocks: list[bytes] = []
     try:
         with gzip.open(path) as source:
-            while block := source.read1(_BLOCK_BYTES):
+            for block in _blocks(source, packed, largest):
                 blocks.append(block)
                 unpacked += len(block)
-                _check_size(unpacked, largest, "gzip: the text has more than")
-                if largest is not None and unpacked > max(
-                    _RATIO_MATTERS_FROM, LARGEST_RATIO * packed
-                ):
-                    raise Rejected(
-                        Reason.FILE_TOO_LARGE,
-                        f"gzip: {packed:,} bytes unpack to more than {unpacked:,}, over "
-                        f"{LARGEST_RATIO} times as many",
-                    )
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Rejected(
             Reason.CORRUPT_FILE,
             f"gzip: {error} (after {unpacked:,} bytes of text, in a file of {packed:,} bytes)",
         ) from error
     return b"".join(blocks)
+
+
+def _blocks(source: gzip.GzipFile, packed: int, largest: int | None) -> Iterator[bytes]:
+    unpacked = 0
+    while block := source.read1(_BLOCK_BYTES):
+        yield block
+        unpacked += len(block)
+        _check_size(unpacked, largest, "gzip: the text has more than")
+        if largest is not None and unpacked > max(_RATIO_MATTERS_FROM, LARGEST_RATIO * packed):
+            raise Rejected(
+                Reason.FILE_TOO_LARGE,
+                f"gzip: {packed:,} bytes unpack to more than {unpacked:,}, over "
+                f"{LARGEST_RATIO} times as many",
+            )
 
 
 def _read_csv(content: bytes, contract: Contract, is_vouched_for: bool) -> _Rows:
@@ -343,9 +355,10 @@ def _read_csv(content: bytes, contract: Contract, is_vouched_for: bool) -> _Rows
     if content.startswith(b"\xef\xbb\xbf"):
         content = content[3:]
         warnings.append("byte_order_mark: the file begins with a byte order mark")
-    if not content.strip():
+    if not content or content.isspace():
         raise Rejected(Reason.EMPTY_FILE, "the file holds no header line")
-    if b"\n" not in content and b"\r" in content:
+    has_returns = b"\r" in content
+    if has_returns and b"\n" not in content:
         at = content.index(b"\r")
         raise Rejected(
             Reason.WRONG_HEADER, f"line 1, byte {at}: lines end in CR alone; LF or CRLF is needed"
@@ -357,15 +370,18 @@ def _read_csv(content: bytes, contract: Contract, is_vouched_for: bool) -> _Rows
             f"line {last} is not ended by a line break: end it, or give a manifest",
         )
     has_quotes = b'"' in content
-    if b"\r\n" in content:
+    if has_returns and b"\r\n" in content:
         warnings.append("crlf: lines end in CRLF")
         if has_quotes:
             # The line reader takes one CR off; inside quotes it belongs to the value.
             content = content.replace(b"\r\n", b"\r\r\n")
-    lines = pl.read_lines(io.BytesIO(content)).to_series().rename("raw_text")
-    header = lines.item(0).removesuffix("\r")
-    positions, width = _header(header, contract, warnings)
-    records = lines.to_frame().with_row_index("line_number", offset=1).slice(1)
+    header = content[: content.find(b"\n")] if b"\n" in content else content
+    positions, width = _header(header.decode().removesuffix("\r"), contract, warnings)
+    if not has_quotes and not has_returns:
+        fields = _read_regular(content, positions, width)
+        if fields is not None:
+            return _regular_rows(fields, content, warnings)
+    records = _lines(content).to_frame().with_row_index("line_number", offset=1).slice(1)
     records = records.with_columns(pl.col("line_number").cast(pl.Int64))
     if has_quotes:
         records = _join_quoted_lines(records)
@@ -385,6 +401,50 @@ def _read_csv(content: bytes, contract: Contract, is_vouched_for: bool) -> _Rows
         return records[row_numbers - 1].select("line_number", "raw_text")
 
     return _Rows(records.height, slices(), locate, warnings, is_text=True)
+
+
+def _lines(content: bytes) -> pl.Series:
+    return pl.read_lines(io.BytesIO(content)).to_series().rename("raw_text")
+
+
+def _read_regular(content: bytes, positions: dict[str, int], width: int) -> pl.DataFrame | None:
+    """The fields of a text without quotes and carriage returns whose every row has `width` of
+    them, blanks as null; None of any other text. Three times as fast as line by line."""
+    count = content.count(b"\n") - content.endswith(b"\n")
+    if width < 2 or count < 1 or content.count(b",") != (count + 1) * (width - 1):
+        return None
+    names = [str(position) for position in range(width)]
+    try:
+        fields = pl.read_csv(
+            content,
+            has_header=False,
+            skip_lines=1,
+            quote_char=None,
+            schema=dict.fromkeys(names, pl.String),
+        )
+    except pl.exceptions.PolarsError:  # a row has more fields, so another has fewer
+        return None
+    if fields.height != count:
+        return None
+    return fields.select(pl.col(str(at)).alias(name) for name, at in positions.items())
+
+
+def _regular_rows(fields: pl.DataFrame, content: bytes, warnings: list[str]) -> _Rows:
+    """A line is a row here, and the header is line 1."""
+    fields = fields.with_row_index("row_number", offset=1)
+    fields = fields.with_columns(pl.col("row_number").cast(pl.Int64))
+
+    def locate(row_numbers: pl.Series) -> pl.DataFrame:
+        return pl.DataFrame(
+            {"line_number": row_numbers + 1, "raw_text": _lines(content)[row_numbers]}
+        )
+
+    return _Rows(fields.height, _sliced(fields), locate, warnings, is_text=True)
+
+
+def _sliced(fields: pl.DataFrame) -> Iterator[_Slice]:
+    for start in range(0, fields.height, _SLICE_ROWS):
+        yield _Slice(fields.slice(start, _SLICE_ROWS), _NONE_BROKEN)
 
 
 def _place(content: bytes, at: int) -> str:
@@ -587,10 +647,6 @@ def _read_parquet(path: Path, contract: Contract, largest: int | None) -> _Rows:
     table = table.with_columns(pl.col(texts).cast(pl.String)).with_row_index("row_number", offset=1)
     table = table.with_columns(pl.col("row_number").cast(pl.Int64))
 
-    def slices() -> Iterator[_Slice]:
-        for start in range(0, table.height, _SLICE_ROWS):
-            yield _Slice(table.slice(start, _SLICE_ROWS), _NONE_BROKEN)
-
     def locate(row_numbers: pl.Series) -> pl.DataFrame:
         values = [_native_text(column).fill_null("") for column in contract.columns]
         return table[row_numbers - 1].select(
@@ -598,7 +654,7 @@ def _read_parquet(path: Path, contract: Contract, largest: int | None) -> _Rows:
             pl.concat_str(values, separator=",").alias("raw_text"),
         )
 
-    return _Rows(table.height, slices(), locate, warnings, is_text=False)
+    return _Rows(table.height, _sliced(table), locate, warnings, is_text=False)
 
 
 def _try_in_a_child(path: Path, largest: int | None) -> None:
@@ -686,8 +742,10 @@ def _judge(
     quarantined = [_NONE_QUARANTINED]
     for some in rows.slices:
         quarantined.append(_quarantine(some.broken, rows))
-        fields = some.fields.with_columns(given).with_columns(typed)
-        fields = fields.with_columns(fault)
+        # Lazily, so that what several expressions share is computed once.
+        fields = (
+            some.fields.lazy().with_columns(given).with_columns(typed).with_columns(fault).collect()
+        )
         good = fields.filter(pl.col("fault").is_null())
         if good.height < fields.height:
             bad = fields.filter(pl.col("fault").is_not_null()).select("row_number", "fault")
@@ -697,7 +755,8 @@ def _judge(
         for name in totals:
             totals[name] += Decimal(fields[name].cast(pl.Decimal(38, 6)).sum() or 0)
         for name in emails:
-            emails[name] += int(fields[name].str.contains(_EMAIL).sum() or 0)
+            suspects = fields[name].filter(fields[name].str.contains("@", literal=True))
+            emails[name] += int(suspects.str.contains(_EMAIL).sum() or 0)
         real_dates = fields["snapshot_date"].drop_nulls()
         if is_wrong_throughout and len(real_dates):
             wrong = real_dates.filter(real_dates != snapshot_date)
@@ -761,8 +820,20 @@ def _from_text(text: pl.Expr, column: Column) -> pl.Expr:
             return _in_calendar(exact.str.to_date("%Y-%m-%d", strict=False), column)
         case ColumnType.TIMESTAMP:
             exact = pl.when(text.str.contains(_TIMESTAMP)).then(text)
+            is_whole = text.str.len_bytes() == _WHOLE_SECONDS_BYTES
+            # Reading whole seconds takes an eighth of the time that fractions take.
             return _in_calendar(
-                exact.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", strict=False, time_unit="us"), column
+                pl.coalesce(
+                    pl.when(is_whole)
+                    .then(exact)
+                    .str.to_datetime(
+                        "%Y-%m-%dT%H:%M:%SZ", strict=False, time_unit="us", cache=False
+                    ),
+                    pl.when(~is_whole)
+                    .then(exact)
+                    .str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", strict=False, time_unit="us"),
+                ),
+                column,
             )
         case ColumnType.INTEGER:
             return pl.when(text.str.contains(_INTEGER)).then(text).cast(pl.Int64, strict=False)
@@ -892,6 +963,7 @@ def _resolve_repeats(
 
 
 def _clustered(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+    """Rows come in the order of their numbers, which a stable sort keeps."""
     if contract.activity_time is None:
-        return rows.sort("row_number")
-    return rows.sort(pl.col(contract.activity_time).dt.date(), "row_number")
+        return rows
+    return rows.sort(pl.col(contract.activity_time).dt.date(), maintain_order=True)

@@ -18,7 +18,6 @@ import duckdb
 
 from ingest.archive import Archive, needing
 from ingest.journal import Entry, Journal, Kind
-from ingest.load import SQL_TYPE
 from ingest.reference_checks import (
     Problem,
     ReferenceDataError,
@@ -122,6 +121,9 @@ def load_reference(conn: duckdb.DuckDBPyConnection, home: Path) -> None:
     Cells were checked when the seeds were received; blanks are null, INTEGER is BIGINT and DECIMAL
     is DECIMAL(18, 6). A home without accepted reference data gets empty tables.
     """
+    # Imported here: with it comes Polars, which who reads a policy need not wait for.
+    from ingest.load import SQL_TYPE
+
     conn.execute("BEGIN")
     try:
         conn.execute("CREATE SCHEMA IF NOT EXISTS reference")

@@ -18,7 +18,7 @@ import duckdb
 from invoicing import content as contents
 from invoicing import disputes, durable, gate, heads
 from invoicing.canonical import JsonObject, money_text
-from invoicing.exports import folder
+from invoicing.exports import folder, standing
 from invoicing.ledger import Document, Ledger, LedgerError
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -436,7 +436,7 @@ def _exports(ledger: Ledger, root: Path) -> str:
             "belongs to no document",
             f"Take it away. `muster close {file.split('/')[0]}` makes the folder again.",
         )
-    folders = {file.rsplit("/", 1)[0] for file in expected if file.endswith(folder.MANIFEST)}
+    folders = {file.rsplit("/", 1)[0] for file in expected if file.endswith(standing.MANIFEST)}
     return f"{len(expected)} files in {len(folders)} folders, as the ledger renders them"
 
 

@@ -83,29 +83,45 @@ def build_models(
             "Nothing has been received yet, so there is nothing to build from. "
             "Run `muster load`, or materialise reference/* and raw/* first."
         )
+    on_spark = settings.engine == "spark"
     with warehouse.connect(settings) as conn:
         warehouse.bring_up_to_date(conn, settings, writer.progress(context.log))
         if not warehouse.is_built_by(conn, settings.engine):
             # What a selection reads is with the engine that built it: here all of it is built.
             select = ()
+            warehouse.mark_built_by(conn, settings.engine)
         complete = not select if is_complete is None else is_complete
         inputs = warehouse.inputs(conn, settings)
         if complete or warehouse.built_from(conn) != inputs:
             warehouse.stamp(conn, None)
         # After an upgrade, what is only ever added to would keep what the old SQL made of it.
-        again = complete and not select and warehouse.needs_full_refresh(conn, inputs)
-        if not select:
-            warehouse.mark_built_by(conn, settings.engine)
-    if settings.engine == "spark":
-        results = spark.build(settings, select=select, complete=complete, progress=context.log.info)
-    else:
-        if again:
-            context.log.info("Computing the whole history with the models as they are now")
-        results = dbt.build(settings, select=select, full_refresh=again, progress=context.log.info)
+        again = (
+            not on_spark and complete and not select and warehouse.needs_full_refresh(conn, inputs)
+        )
+        # Spark spills by itself.
+        waiting = [] if on_spark or select else warehouse.batches(conn, from_the_beginning=again)
+    progress = writer.now_and_then(context.log)
+    if again:
+        context.log.info("Computing the whole history with the models as they are now")
+    results = dbt.fold(settings, waiting, full_refresh=again, progress=progress)
+    if on_spark:
+        results = spark.build(settings, select=select, complete=complete, progress=progress)
+    elif not any(result.outcome == "failed" for result in results):
+        if again and waiting:
+            # From here on it is only added to: what ends the build costs no hour of folding again.
+            with warehouse.connect(settings) as conn:
+                warehouse.mark_refreshed(conn, inputs)
+        results = dbt.build(
+            settings,
+            select=select,
+            # The batches have begun from the beginning already.
+            full_refresh=again and not waiting,
+            progress=progress,
+        )
     if complete and not any(result.outcome in ("failed", "skipped") for result in results):
         with warehouse.connect(settings) as conn:
             warehouse.stamp(conn, inputs)
-            if again and settings.engine != "spark":
+            if again:
                 warehouse.mark_refreshed(conn, inputs)
     return results
 

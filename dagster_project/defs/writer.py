@@ -19,8 +19,8 @@ RESOURCE = "writer"
 
 # How long a run that nobody is waiting for stands by while a person's command writes.
 _PATIENCE_SECONDS = 3600.0
-# Progress is written to the run's log this often at most: an event costs some milliseconds, and
-# a file a line would take longer than the files.
+# Progress is written to the run's log this often at most: an event costs a millisecond, and a line
+# a file or model would take longer than the small ones among them.
 _TELL_EVERY_SECONDS = 2.0
 
 _UNATTENDED = ("dagster/schedule_name", "dagster/sensor_name")
@@ -41,17 +41,23 @@ def resource(settings: Settings) -> dg.ResourceDefinition:
     return writer
 
 
-def progress(log: dg.DagsterLogManager) -> Callable[[int, int, str], None]:
-    """A callback for ingest: (done, total, text), told to the run's log now and then."""
+def now_and_then(log: dg.DagsterLogManager) -> Callable[[str], None]:
+    """A callback that puts a text into the run's log, unless there was one just now."""
     last = time.monotonic()
 
-    def tell(done: int, total: int, text: str) -> None:
+    def tell(text: str) -> None:
         nonlocal last
         if time.monotonic() - last >= _TELL_EVERY_SECONDS:
             last = time.monotonic()
-            log.info(f"{done} of {total}: {text}")
+            log.info(text)
 
     return tell
+
+
+def progress(log: dg.DagsterLogManager) -> Callable[[int, int, str], None]:
+    """A callback for ingest: (done, total, text), told to the run's log now and then."""
+    tell = now_and_then(log)
+    return lambda done, total, text: tell(f"{done} of {total}: {text}")
 
 
 @contextmanager

@@ -9,15 +9,18 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Literal
 
-from dagster_project.lib.settings import Settings, environment_of
+from dagster_project.lib import parsed
+from dagster_project.lib.settings import MEMORY_LIMIT, Settings, environment_of
 from invoicing import durable
 
 Outcome = Literal["built", "failed", "passed", "warned", "skipped"]
@@ -25,9 +28,21 @@ Outcome = Literal["built", "failed", "passed", "warned", "skipped"]
 # Tests that read every raw row: a day's load must not cost the history.
 FULL_SCAN = "tag:full_scan"
 
+# The models that are added to, with the views they read.
+_STORES = ("+int_usage_activity", "+int_heartbeat_activity")
+
 # Unit tests prove the SQL with made-up rows; they belong to the product's own test run and say
 # nothing about tonight's data.
 _PRODUCTION = ("--exclude-resource-type", "unit_test", "--exclude", FULL_SCAN)
+
+# Results come back as objects; nothing reads them from a file.
+_NO_JSON = "--no-write-json"
+
+# The target that is the default; DBT_TARGET may name another of DuckDB's.
+_DUCKDB = "duckdb"
+
+_LOG = "dbt.log"
+_LOGGED = {"info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 # The messages a person follows a build by; the rest is in home/dbt/logs.
 _PROGRESS = {"LogModelResult", "LogTestResult", "LogHookEndLine"}
@@ -56,19 +71,34 @@ class NodeResult:
     path: str
 
 
+# The project as dbt parsed it last in this process, by fingerprint. A command that is given it does
+# not read it again, which takes dbt a second.
+_in_memory: dict[str, Any] = {}
+
+# Where the warehouse is and what it may use does not matter to a parse, only what it is called. A
+# place that is the same for all homes lets one take what another one parsed; nothing can be made in
+# this one.
+_NOWHERE = "/dev/null"
+
+
 def manifest(settings: Settings) -> Path:
     """The manifest of the dbt project as it is now; parsed only when something changed.
 
     Needs no database. Raises DbtError when the project cannot be parsed.
     """
     folder = settings.home / "dbt"
-    wanted = folder / f"manifest-{fingerprint(settings)[:16]}.json"
+    key = fingerprint(settings)
+    wanted = folder / f"manifest-{key[:16]}.json"
     if wanted.exists():
         return wanted
     settings.create_home()
     with _one_at_a_time(folder / "parse.lock"):
         if not wanted.exists():
-            invoke(settings, ["parse"])
+            if not parsed.fetch(settings.cache, key, settings.dbt_target):
+                _parse(settings, key)
+                # Not when somebody edited the project meanwhile: it would be kept as another.
+                if fingerprint(settings) == key:
+                    parsed.keep(settings.cache, key, settings.dbt_target)
             fresh = (settings.dbt_target / "manifest.json").read_bytes()
             temporary = wanted.with_suffix(f".{os.getpid()}")
             with durable.needing(wanted, len(fresh)):
@@ -81,6 +111,27 @@ def manifest(settings: Settings) -> Path:
                 if old != wanted:
                     old.unlink(missing_ok=True)
     return wanted
+
+
+def _parse(settings: Settings, key: str, *flags: str) -> Any:
+    """Let dbt parse what it does not find in the target folder as parsed before."""
+    answer = _command(
+        settings,
+        ["parse", *flags],
+        MUSTER_WAREHOUSE=str(Path(_NOWHERE, settings.warehouse.name)),
+        MUSTER_MEMORY_LIMIT=MEMORY_LIMIT,
+    )
+    _in_memory.clear()
+    _in_memory[key] = answer.result
+    return answer.result
+
+
+def _project(settings: Settings) -> Any:
+    """The project as it is now, in the form that dbt's commands take."""
+    key = fingerprint(settings)
+    if key not in _in_memory:
+        manifest(settings)
+    return _in_memory.get(key) or _parse(settings, key, _NO_JSON)
 
 
 def descriptions(settings: Settings) -> dict[str, str]:
@@ -109,8 +160,14 @@ def models_sha256(settings: Settings) -> str:
 
 
 def fingerprint(settings: Settings) -> str:
-    """SHA-256 of everything a parse reads: the models, and where the warehouse is."""
-    read = [models_sha256(settings), str(settings.warehouse)]
+    """SHA-256 of everything a parse depends on; not of where the home is."""
+    read = [
+        models_sha256(settings),
+        str(settings.project),
+        settings.warehouse.name,
+        os.environ.get("DBT_TARGET", ""),
+        *(f"{package} {version(package)}" for package in ("dbt-adapters", "dbt-common")),
+    ]
     return hashlib.sha256("\n".join(read).encode()).hexdigest()
 
 
@@ -141,10 +198,42 @@ def run_models(
     settings: Settings,
     *,
     select: Sequence[str] = (),
+    full_refresh: bool = False,
+    variables: Mapping[str, int] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[NodeResult]:
-    """Build the selected models without their tests; results and errors as in `build`."""
-    return invoke(settings, ["run", *_selected(select)], progress=progress)
+    """Build the selected models without their tests; results and errors as in `build`.
+
+    `variables` are the project's for this run alone.
+    """
+    again = ["--full-refresh"] if full_refresh else []
+    values = ["--vars", json.dumps(variables)] if variables else []
+    return invoke(settings, ["run", *again, *values, *_selected(select)], progress=progress)
+
+
+def fold(
+    settings: Settings,
+    batches: Sequence[int],
+    *,
+    full_refresh: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[NodeResult]:
+    """Fold files into the activity stores up to each of these load_ids, one run after the other.
+
+    The results of the last run, which are failures when one failed; empty without batches.
+    """
+    results: list[NodeResult] = []
+    for number, through in enumerate(batches):
+        results = run_models(
+            settings,
+            select=_STORES,
+            full_refresh=full_refresh and number == 0,
+            variables={"folded_through": through},
+            progress=progress,
+        )
+        if any(result.outcome in ("failed", "skipped") for result in results):
+            break
+    return results
 
 
 def run_tests(
@@ -165,55 +254,23 @@ def invoke(
     settings: Settings,
     arguments: Sequence[str],
     *,
+    target: str = _DUCKDB,
     progress: Callable[[str], None] = lambda _: None,
-    target: str = "duckdb",
-    also: Mapping[str, str] | None = None,
+    **environment: str,
 ) -> list[NodeResult]:
-    """One dbt command in this process, always with absolute paths and without telemetry.
+    """One dbt command in this process on the project as it is, and what became of each node.
 
-    `target` is one of `dbt/profiles.yml`; `also` is added to the environment meanwhile.
+    `target` is one of `dbt/profiles.yml`; `environment` is added to the home's meanwhile.
     """
-    # Imported here: 1.2 s that a person asking for help need not wait for.
-    from click import Abort
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
-    def report(event: Any) -> None:  # a generated message class without types
-        if event.info.name in _PROGRESS:
-            progress(str(event.info.msg))
-
-    flags = [
-        *("--project-dir", str(settings.project)),
-        *("--profiles-dir", str(settings.project)),
-        *("--target", target),
-        *("--target-path", str(settings.dbt_target_of(target))),
-        *("--log-path", str(settings.dbt_logs)),
-        *("--log-level", "none"),
-        *("--log-level-file", "info"),
-        "--no-send-anonymous-usage-stats",
-        "--no-version-check",
-        "--no-use-colors",
-    ]
-    if arguments[0] != "parse":  # results come back as objects; nothing reads them from a file
-        flags.append("--no-write-json")
-    try:
-        with environment_of(settings, also):
-            answer = dbtRunner(callbacks=[report]).invoke([*arguments, *flags])
-    finally:
-        # The profile keeps the connection for the whole command; the next writer needs the file.
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-    results = getattr(answer.result, "results", None)
-    if results is None:
-        if isinstance(answer.exception, KeyboardInterrupt | Abort):
-            raise KeyboardInterrupt from answer.exception
-        log = f"Its log is {settings.dbt_logs}/dbt.log"
-        if answer.exception is not None:
-            raise DbtError(
-                f"dbt {arguments[0]} failed: {answer.exception}\n{log}."
-            ) from answer.exception
-        if not answer.success:
-            raise DbtError(f"dbt {arguments[0]} failed, and did not say why. {log}.")
-        return []
+    answer = _command(
+        settings,
+        [*arguments, _NO_JSON],
+        # Parsed for one target, a project is not parsed for another.
+        project=_project(settings) if target == _DUCKDB else None,
+        target=target,
+        progress=progress,
+        **environment,
+    )
     return [
         NodeResult(
             unique_id=result.node.unique_id,
@@ -223,8 +280,80 @@ def invoke(
             message=(result.message or "").strip(),
             path=result.node.original_file_path,
         )
-        for result in results
+        for result in answer.result.results
     ]
+
+
+def _command(
+    settings: Settings,
+    arguments: Sequence[str],
+    *,
+    project: Any = None,
+    target: str = _DUCKDB,
+    progress: Callable[[str], None] = lambda _: None,
+    **environment: str,
+) -> Any:
+    """dbt's answer to one command, always with absolute paths and without telemetry."""
+    # Imported here: 1.2 s that a person asking for help need not wait for.
+    from click import Abort
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    log = _log(settings)
+
+    def report(event: Any) -> None:  # a generated message class without types
+        if event.info.level in _LOGGED:
+            log.log(_LOGGED[event.info.level], "%s", event.info.msg)
+        if event.info.name in _PROGRESS:
+            progress(str(event.info.msg))
+
+    flags = [
+        *("--project-dir", str(settings.project)),
+        *("--profiles-dir", str(settings.project)),
+        *(() if target == _DUCKDB else ("--target", target)),
+        *("--target-path", str(settings.dbt_target_of(target))),
+        *("--log-path", str(settings.dbt_logs)),
+        *("--log-level", "none"),
+        # dbt's own file costs a tenth of a build: it words every debug event before leaving it out.
+        *("--log-level-file", "none"),
+        "--no-send-anonymous-usage-stats",
+        "--no-version-check",
+        "--no-use-colors",
+    ]
+    try:
+        with environment_of(settings, **environment):
+            answer = dbtRunner(project, callbacks=[report]).invoke([*arguments, *flags])
+    finally:
+        # The profile keeps the connection for the whole command; the next writer needs the file.
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+        log.handlers[0].close()
+    if answer.success or getattr(answer.result, "results", None) is not None:
+        return answer
+    if isinstance(answer.exception, KeyboardInterrupt | Abort):
+        raise KeyboardInterrupt from answer.exception
+    where = f"Its log is {settings.dbt_logs / _LOG}"
+    if answer.exception is not None:
+        raise DbtError(
+            f"dbt {arguments[0]} failed: {answer.exception}\n{where}."
+        ) from answer.exception
+    raise DbtError(f"dbt {arguments[0]} failed, and did not say why. {where}.")
+
+
+class _LogFile(RotatingFileHandler):
+    """What dbt says above debug: ten megabytes of it, and as much from before."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=10_000_000, backupCount=1, encoding="utf-8", delay=True)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging names it
+        """A disk that does not take it is told by what cannot do without."""
+
+
+def _log(settings: Settings) -> logging.Logger:
+    log = logging.Logger("dbt")
+    log.addHandler(_LogFile(settings.dbt_logs / _LOG))
+    return log
 
 
 _OUTCOMES: dict[str, Outcome] = {

@@ -9,7 +9,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,24 +174,40 @@ def _write_database(conn: duckdb.DuckDBPyConnection, path: Path, told: Mapping[s
     try:
         for schema in SCHEMAS:
             conn.execute(f"create schema publication.{schema}")
-        for schema, table in _tables(conn):
+        tables = _tables(conn)
+        for schema, table in tables:
             name = f"{_name(schema)}.{_name(table)}"
             # Sorted, so that a reader who filters on the first columns reads a few blocks only,
             # and the same rows lie in the same order whoever published them.
             conn.execute(f"create table publication.{name} as select * from {name} order by all")
-            _comment(conn, f"table publication.{name}", told.get(f"{schema}.{table}"))
-            for column in _columns(conn, schema, table):
-                _comment(
-                    conn,
-                    f"column publication.{name}.{_name(column)}",
-                    told.get(f"{schema}.{table}.{column}"),
-                )
-        _copy_macros(conn, told)
+        with _one_transaction(conn):
+            for schema, table in tables:
+                name = f"publication.{_name(schema)}.{_name(table)}"
+                _comment(conn, f"table {name}", told.get(f"{schema}.{table}"))
+                for column in _columns(conn, schema, table):
+                    text = told.get(f"{schema}.{table}.{column}")
+                    _comment(conn, f"column {name}.{_name(column)}", text)
+            _copy_macros(conn, told)
         conn.execute("checkpoint publication")
     finally:
         conn.execute("detach publication")
     temporary.chmod(0o440)
     durable.publish_file(temporary, path)
+
+
+@contextmanager
+def _one_transaction(conn: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """A thousand small statements, of which each would wait for the disk otherwise."""
+    import duckdb
+
+    conn.begin()
+    try:
+        yield
+        conn.commit()
+    except BaseException:
+        with suppress(duckdb.Error):  # the transaction ended with the error, on a full disk
+            conn.rollback()
+        raise
 
 
 def _comment(conn: duckdb.DuckDBPyConnection, what: str, text: str | None) -> None:

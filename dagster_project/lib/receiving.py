@@ -14,28 +14,35 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagster_project.lib.settings import Settings
 from invoicing import durable
+
+if TYPE_CHECKING:
+    from ingest.journal import State
 
 # Feed and day → a hash over name, size, inode and times of the files found there.
 Folders = dict[tuple[str, date], str]
 
 
-def folders(settings: Settings, feeds: Collection[str]) -> Folders:
-    """Every `<feed>/<date>` folder of these feeds that has a partition and did not expire."""
+def folders(settings: Settings, feeds: Collection[str], state: State | None = None) -> Folders:
+    """Every `<feed>/<date>` folder of these feeds that has a partition and did not expire.
+
+    `state` is the journal's, for whoever has read it.
+    """
     return {
         (feed, day): _fingerprint(settings.landing / feed / day.isoformat())
-        for feed, day in _loaded(settings, feeds)
+        for feed, day in _loaded(settings, feeds, state)
     }
 
 
-def pending(settings: Settings, feeds: Collection[str]) -> Folders:
+def pending(settings: Settings, feeds: Collection[str], state: State | None = None) -> Folders:
     """The folders of these feeds whose files are not the ones last received."""
     received = _read(settings)
     return {
         key: fingerprint
-        for key, fingerprint in folders(settings, feeds).items()
+        for key, fingerprint in folders(settings, feeds, state).items()
         if received.get(_name(key)) != fingerprint
     }
 
@@ -52,14 +59,12 @@ def mark_received(settings: Settings, what: Mapping[tuple[str, date], str]) -> N
         temporary.replace(path)
 
 
-def seeds_changed(settings: Settings) -> bool:
+def seeds_changed(settings: Settings, state: State | None = None) -> bool:
     """Whether a reviewed seed is not the version accepted last, is gone, or none was accepted yet.
 
     One that is gone, or all of them with their folder, is for the load to refuse in words.
     """
-    from ingest.journal import Journal
-
-    accepted = Journal(settings.journal).state().reference
+    accepted = (state or _state(settings)).reference
     here = {
         seed.name: hashlib.sha256(seed.read_bytes()).hexdigest()
         for seed in settings.seeds.glob("*.csv")
@@ -71,9 +76,9 @@ def seeds_changed(settings: Settings) -> bool:
 
 def missing(settings: Settings, day: date) -> list[str]:
     """The expected sources with nothing in force for `day`: `usage eu-central: nothing came`."""
-    from ingest.journal import Journal, Slot
+    from ingest.journal import Slot
 
-    state = Journal(settings.journal).state()
+    state = _state(settings)
     try:
         rows = csv.DictReader(
             (settings.reference / "expected_sources.csv").read_text(encoding="utf-8").splitlines()
@@ -93,9 +98,11 @@ def missing(settings: Settings, day: date) -> list[str]:
     return found
 
 
-def without_partition(settings: Settings, feeds: Collection[str]) -> list[str]:
+def without_partition(
+    settings: Settings, feeds: Collection[str], state: State | None = None
+) -> list[str]:
     """Folders that are not received: before the first day, after today, or expired by policy."""
-    loaded = _loaded(settings, feeds)
+    loaded = set(_loaded(settings, feeds, state))
     return [f"{feed}/{day}" for feed, day in _dated(settings, feeds) if (feed, day) not in loaded]
 
 
@@ -107,10 +114,18 @@ def _dated(settings: Settings, feeds: Collection[str]) -> Iterator[tuple[str, da
                 yield feed, day
 
 
-def _loaded(settings: Settings, feeds: Collection[str]) -> list[tuple[str, date]]:
-    from ingest.journal import Journal, Slot
+def _state(settings: Settings) -> State:
+    from ingest.journal import Journal
 
-    kept_from = Journal(settings.journal).state().kept_from
+    return Journal(settings.journal).state()
+
+
+def _loaded(
+    settings: Settings, feeds: Collection[str], state: State | None
+) -> list[tuple[str, date]]:
+    from ingest.journal import Slot
+
+    kept_from = (state or _state(settings)).kept_from
     return [
         (feed, day)
         for feed, day in _dated(settings, feeds)

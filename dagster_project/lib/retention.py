@@ -6,22 +6,29 @@ Finding the date only; letting go of files is `ingest.retention`.
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 from dagster_project.lib.settings import Settings
+
+if TYPE_CHECKING:
+    from ingest.journal import State
 
 # A draft counts in its window, in the one before it (who joined and left) and in its calendar
 # month: the window before begins at most so many days earlier (R2: 60, and a month of 31 days).
 _WINDOW_BEFORE = timedelta(days=92)
 
 
-def policy_date(settings: Settings) -> date | None:
-    """The first date that the policy keeps, by the latest usage; None while it keeps everything."""
+def policy_date(settings: Settings, state: State | None = None) -> date | None:
+    """The first date that the policy keeps, by the latest usage; None while it keeps everything.
+
+    `state` is the journal's, for whoever has read it.
+    """
     from ingest.journal import Journal
     from ingest.reference import policies
 
     days = [
         slot.snapshot_date
-        for slot in Journal(settings.journal).state().in_force
+        for slot in (state or Journal(settings.journal).state()).in_force
         if slot.feed in ("usage", "heartbeat")
     ]
     if not days or not settings.reference.exists():
@@ -32,7 +39,7 @@ def policy_date(settings: Settings) -> date | None:
     return _months_before(max(days), months)
 
 
-def kept_from(settings: Settings) -> date | None:
+def kept_from(settings: Settings, state: State | None = None) -> date | None:
     """The first date whose files stay: the policy's, or earlier while a period rests on them.
 
     Always the first of a month. None while everything is kept, and before anything is published.
@@ -40,7 +47,7 @@ def kept_from(settings: Settings) -> date | None:
     """
     from dagster_project.lib.status import published
 
-    by_policy = policy_date(settings)
+    by_policy = policy_date(settings, state)
     conn = published(settings) if by_policy else None
     if by_policy is None or conn is None:
         return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ FIRST_DAY = date(2026, 1, 1)
 
 # Both build the same marts; what else there is, is DuckDB's.
 ENGINES = ("duckdb", "spark")
+
+# DuckDB's own default: a machine that does nothing else.
+MEMORY_LIMIT = "80%"
 
 
 _HISTORY = """
@@ -53,6 +57,8 @@ class Settings:
     alert     the command that is told of holds, failures and missing feeds; empty for none
     largest_file_bytes  a landing file that unpacks to more is refused
     engine    what builds the models: one of ENGINES
+    memory_limit  what DuckDB may hold in memory before it spills to disk, such as 8GiB or 50%
+    cache     where dbt's parse of the project is kept for other homes; None for nowhere
     """
 
     home: Path
@@ -63,6 +69,8 @@ class Settings:
     alert: tuple[str, ...] = ()
     largest_file_bytes: int = LARGEST_FILE_BYTES
     engine: str = ENGINES[0]
+    memory_limit: str = MEMORY_LIMIT
+    cache: Path | None = None
 
     @classmethod
     def from_environment(
@@ -76,8 +84,9 @@ class Settings:
         """Arguments first, then MUSTER_HOME, MUSTER_LANDING, MUSTER_SEEDS, then the defaults.
 
         Raises SettingsError when MUSTER_FIRST_DAY is not a date, MUSTER_LARGEST_FILE_BYTES is not
-        a number, MUSTER_ENGINE is none of ENGINES, MUSTER_ALERT is not a command, a folder is none
-        or its path not UTF-8, or two folders overlap so that one would be read as the other.
+        a number, MUSTER_MEMORY_LIMIT is not a size, MUSTER_ENGINE is none of ENGINES,
+        MUSTER_ALERT is not a command, a folder is none or its path not UTF-8, or two folders
+        overlap so that one would be read as the other.
         """
         values = os.environ if environment is None else environment
         settings = cls(
@@ -90,6 +99,8 @@ class Settings:
                 values.get("MUSTER_LARGEST_FILE_BYTES") or LARGEST_FILE_BYTES
             ),
             engine=_engine(values.get("MUSTER_ENGINE") or ENGINES[0]),
+            memory_limit=_memory(values.get("MUSTER_MEMORY_LIMIT") or MEMORY_LIMIT),
+            cache=_cache(values),
         )
         if settings.landing == settings.home or settings.home in settings.landing.parents:
             raise SettingsError(
@@ -143,7 +154,7 @@ class Settings:
         return self.home / "spark"
 
     def dbt_target_of(self, target: str) -> Path:
-        """Where dbt compiles to: parsed for one target, a project is not parsed for another."""
+        """Where dbt keeps the project as parsed and compiled for a target."""
         return self.spark / "dbt" if target == "spark" else self.dbt_target
 
     @property
@@ -160,8 +171,10 @@ class Settings:
             "MUSTER_ALERT": shlex.join(self.alert),
             "MUSTER_LARGEST_FILE_BYTES": str(self.largest_file_bytes),
             "MUSTER_ENGINE": self.engine,
-            "MUSTER_WAREHOUSE": str(self.warehouse),
             "MUSTER_SPARK_HOME": str(self.spark),
+            "MUSTER_MEMORY_LIMIT": self.memory_limit,
+            "MUSTER_CACHE": str(self.cache or ""),
+            "MUSTER_WAREHOUSE": str(self.warehouse),
             "DBT_PROJECT_DIR": str(self.project),
             "DBT_PROFILES_DIR": str(self.project),
             "DBT_TARGET_PATH": str(self.dbt_target),
@@ -191,9 +204,9 @@ def keep_private() -> None:
 
 
 @contextmanager
-def environment_of(settings: Settings, also: Mapping[str, str] | None = None) -> Iterator[None]:
-    """The process environment of this home, and the previous one afterwards."""
-    wanted = {**settings.environment(), **(also or {})}
+def environment_of(settings: Settings, **other: str) -> Iterator[None]:
+    """The process environment of this home, but for `other`, and the previous one afterwards."""
+    wanted = {**settings.environment(), **other}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -204,6 +217,17 @@ def environment_of(settings: Settings, also: Mapping[str, str] | None = None) ->
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _cache(values: Mapping[str, str]) -> Path | None:
+    """MUSTER_CACHE, where an empty one means none; else the folder the desktop's rules name."""
+    named = values.get("MUSTER_CACHE")
+    if named is not None:
+        return _absolute(named) if named else None
+    try:
+        return _absolute(values.get("XDG_CACHE_HOME") or "~/.cache") / "musterhouse"
+    except RuntimeError:  # a user without a home directory
+        return None
 
 
 def _absolute(path: str | Path) -> Path:
@@ -245,6 +269,15 @@ def _bytes(text: str | int) -> int:
 def _engine(text: str) -> str:
     if text not in ENGINES:
         raise SettingsError(f"MUSTER_ENGINE is {text!r}; it must be one of {', '.join(ENGINES)}.")
+    return text
+
+
+def _memory(text: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,8}(\.[0-9]{1,3})? ?[KMGT]i?B|[1-9][0-9]?%", text):
+        raise SettingsError(
+            f"MUSTER_MEMORY_LIMIT is {text!r}; it must be a size such as 8GiB, or a part of the "
+            f"machine's memory such as {MEMORY_LIMIT}."
+        )
     return text
 
 

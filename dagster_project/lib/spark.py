@@ -86,7 +86,7 @@ def build(
     if again:
         for one in ("catalog", "warehouse"):
             shutil.rmtree(folder / one, ignore_errors=True)
-    results = dbt.invoke(settings, dbt.build_command(select), progress=progress, target="spark")
+    results = dbt.invoke(settings, dbt.build_command(select), target="spark", progress=progress)
     if any(result.outcome in ("failed", "skipped") for result in results):
         return results
     if again:
@@ -98,7 +98,7 @@ def build(
         settings,
         ["run", *marts],
         progress=progress,
-        also={"MUSTER_MARTS": str(folder / "warehouse")},
+        MUSTER_MARTS=str(folder / "warehouse"),
     )
     # Of a mart that came through, how long Spark took is worth telling; of others, all.
     told = {result.unique_id: result for result in results}

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ingest.journal import State
     from invoicing.disputes import Dispute
     from invoicing.gate import Release
-    from invoicing.ledger import Document
+    from invoicing.ledger import Document, Ledger
 
 
 class PublicationError(RuntimeError):
@@ -124,35 +125,39 @@ def status(settings: Settings) -> Status:
     from invoicing import disputes
     from invoicing.ledger import Ledger
 
-    state = Journal(settings.journal).state()
-    feeds = _feeds(state)
-    periods = _periods(settings)
-    pending = receiving.pending(settings, FEEDS)
-    ignored = receiving.without_partition(settings, FEEDS)
-    seeds_changed = receiving.seeds_changed(settings)
-    taken = space(settings.home, days=len({slot.snapshot_date for slot in state.in_force}))
-    unsafe = backup.documents_since_last(settings)
-    return Status(
-        home=str(settings.home),
-        feeds=feeds,
-        periods=periods,
-        corrections=corrections(settings),
-        flagged=_flagged(settings),
-        disputes=[one for one in disputes.every(Ledger(settings.ledger)) if one.is_open],
-        pending_folders=len(pending),
-        ignored_folders=len(ignored),
-        unrecognised=_unrecognised(settings),
-        writing=lock.holder(settings.lock),
-        space=taken,
-        not_backed_up=unsafe,
-        next=[
-            *_to_repair(settings),
-            *_next(settings, feeds, periods, len(pending), seeds_changed),
-            *_unused_waivers(settings),
-            *_precautions(taken, unsafe),
-            *_past_retention(settings),
-        ],
-    )
+    # Each is read once: journal and ledger grow for years, and opening a database takes its time.
+    state, ledger = Journal(settings.journal).state(), Ledger(settings.ledger)
+    conn = published(settings)
+    with conn or nullcontext():
+        documents = list(ledger.documents())
+        feeds = _feeds(state)
+        periods = _periods(ledger, documents, conn, state)
+        pending = receiving.pending(settings, FEEDS, state)
+        ignored = receiving.without_partition(settings, FEEDS, state)
+        seeds_changed = receiving.seeds_changed(settings, state)
+        taken = space(settings.home, days=len({slot.snapshot_date for slot in state.in_force}))
+        unsafe = backup.documents_since_last(settings)
+        return Status(
+            home=str(settings.home),
+            feeds=feeds,
+            periods=periods,
+            corrections=_corrections(documents, conn),
+            flagged=_flagged(conn),
+            disputes=[one for one in disputes.every(ledger) if one.is_open],
+            pending_folders=len(pending),
+            ignored_folders=len(ignored),
+            unrecognised=_unrecognised(settings),
+            writing=lock.holder(settings.lock),
+            space=taken,
+            not_backed_up=unsafe,
+            next=[
+                *_to_repair(settings, ledger),
+                *_next(settings, feeds, periods, len(pending), seeds_changed, state),
+                *_unused_waivers(settings, documents, conn),
+                *_precautions(taken, unsafe),
+                *_past_retention(settings, state),
+            ],
+        )
 
 
 def _precautions(taken: Space, unsafe: int) -> list[str]:
@@ -167,12 +172,11 @@ def _precautions(taken: Space, unsafe: int) -> list[str]:
     return steps
 
 
-def _past_retention(settings: Settings) -> list[str]:
+def _past_retention(settings: Settings, state: State) -> list[str]:
     from dagster_project.lib.retention import kept_from
-    from ingest.journal import Journal
 
-    since = kept_from(settings)
-    old = [one for one in Journal(settings.journal).state().in_force if one.is_before(since)]
+    since = kept_from(settings, state)
+    old = [one for one in state.in_force if one.is_before(since)]
     if not old:
         return []
     return [f"{len(old)} files are older than the retention policy keeps: `muster expire`."]
@@ -180,7 +184,14 @@ def _past_retention(settings: Settings) -> list[str]:
 
 def periods(settings: Settings, period: str | None = None) -> list[PeriodStatus]:
     """The periods of all distributors, or one period of them."""
-    return [one for one in _periods(settings) if period in (None, one.period)]
+    from ingest.journal import Journal
+    from invoicing.ledger import Ledger
+
+    state, ledger = Journal(settings.journal).state(), Ledger(settings.ledger)
+    conn = published(settings)
+    with conn or nullcontext():
+        found = _periods(ledger, list(ledger.documents()), conn, state)
+    return [one for one in found if period in (None, one.period)]
 
 
 def published(settings: Settings) -> duckdb.DuckDBPyConnection | None:
@@ -254,14 +265,10 @@ def _feeds(state: State) -> list[FeedStatus]:
     return found
 
 
-def _flagged(settings: Settings) -> list[Flagged]:
+def _flagged(conn: duckdb.DuckDBPyConnection | None) -> list[Flagged]:
     from dagster_project.lib.flagged import flagged
 
-    conn = published(settings)
-    if conn is None:
-        return []
-    with conn:
-        return flagged(conn)
+    return [] if conn is None else flagged(conn)
 
 
 def in_words(reasons: Sequence[str], settings: Settings) -> list[str]:
@@ -295,24 +302,27 @@ def _between(first: date, last: date) -> list[date]:
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
 
 
-def _periods(settings: Settings) -> list[PeriodStatus]:
+def _periods(
+    ledger: Ledger,
+    documents: Sequence[Document],
+    conn: duckdb.DuckDBPyConnection | None,
+    state: State,
+) -> list[PeriodStatus]:
     from invoicing.gate import records
-    from invoicing.ledger import Ledger
 
-    ledger = Ledger(settings.ledger)
     found: dict[tuple[str, str, str], PeriodStatus] = {}
-    for draft in _drafts(settings):
+    for draft in _drafts(conn):
         found[draft.period, draft.distributor_id, draft.currency] = draft
     decided = records(ledger)
     waits = any(record.state == "waiting" for record in decided)
-    in_force = _version_set(settings) if waits else ""
+    in_force = _version_set(state) if waits else ""
     held = {
         (record.period, record.distributor_id, record.currency): _held(record, in_force)
         for record in decided
         if record.state in ("held", "waiting")
     }
     found |= held
-    for document in ledger.documents():
+    for document in documents:
         key = (document.period, document.distributor_id, document.currency)
         if document.cancels:
             found[key] = held.get(key) or _cancelled(document, found[key])
@@ -325,6 +335,14 @@ def corrections(settings: Settings) -> list[CorrectionStatus]:
     """Notes issued, notes that go out with the next run, and differences too old for one."""
     from invoicing.ledger import Ledger
 
+    conn = published(settings)
+    with conn or nullcontext():
+        return _corrections(list(Ledger(settings.ledger).documents()), conn)
+
+
+def _corrections(
+    documents: Sequence[Document], conn: duckdb.DuckDBPyConnection | None
+) -> list[CorrectionStatus]:
     issued = [
         CorrectionStatus(
             period=document.billed_period,
@@ -336,14 +354,12 @@ def corrections(settings: Settings) -> list[CorrectionStatus]:
             number=document.number,
             amount=str(document.content["totals"]["amount"]),
         )
-        for document in Ledger(settings.ledger).documents()
+        for document in documents
         if document.is_note
     ]
-    conn = published(settings)
     if conn is None:
         return issued
-    with conn:
-        rows: list[tuple[Any, ...]] = conn.execute(_OPEN_CORRECTIONS).fetchall()
+    rows: list[tuple[Any, ...]] = conn.execute(_OPEN_CORRECTIONS).fetchall()
     drafted = [
         CorrectionStatus(
             period=period,
@@ -376,19 +392,17 @@ _OPEN_CORRECTIONS = """
 """
 
 
-def _drafts(settings: Settings) -> list[PeriodStatus]:
-    conn = published(settings)
+def _drafts(conn: duckdb.DuckDBPyConnection | None) -> list[PeriodStatus]:
     if conn is None:
         return []
-    with conn:
-        rows: list[tuple[Any, ...]] = conn.execute(
-            """
-            select period, distributor_id, currency, is_complete, total_amount, minor_units
-            from billing.draft_invoices
-            where not is_passed_over
-            order by period, distributor_id, currency
-            """
-        ).fetchall()
+    rows: list[tuple[Any, ...]] = conn.execute(
+        """
+        select period, distributor_id, currency, is_complete, total_amount, minor_units
+        from billing.draft_invoices
+        where not is_passed_over
+        order by period, distributor_id, currency
+        """
+    ).fetchall()
     return [
         PeriodStatus(
             period=period,
@@ -445,27 +459,24 @@ def _cancelled(note: Document, before: PeriodStatus) -> PeriodStatus:
     return replace(before, state="cancelled", number=None, reasons=[reason])
 
 
-def _is_published(settings: Settings) -> bool:
+def _is_published(settings: Settings, state: State) -> bool:
     """Whether the publication is of the very files and reference data in force."""
     try:
         manifest = json.loads((settings.published / "marts/manifest.json").read_text("utf-8"))
     except FileNotFoundError:
         return False
-    return bool(manifest["made_from"]["version_set_sha256"] == _version_set(settings))
+    return bool(manifest["made_from"]["version_set_sha256"] == _version_set(state))
 
 
-def _version_set(settings: Settings) -> str:
+def _version_set(state: State) -> str:
     """The hash of the files and reference data in force."""
-    from ingest.journal import Journal
-
-    return hashlib.sha256(Journal(settings.journal).state().version_set()).hexdigest()
+    return hashlib.sha256(state.version_set()).hexdigest()
 
 
-def _to_repair(settings: Settings) -> list[str]:
+def _to_repair(settings: Settings, ledger: Ledger) -> list[str]:
     """What a crash, a full disk or a careless hand left amiss beside the truth."""
     from dagster_project.lib import warehouse
-    from invoicing.exports import unfinished
-    from invoicing.ledger import Ledger
+    from invoicing.exports.standing import unfinished
 
     fault = warehouse.fault(settings)
     return [
@@ -473,29 +484,27 @@ def _to_repair(settings: Settings) -> list[str]:
         *(
             f"{folder} does not hold what the ledger says for it, so do not send it: run the last "
             "command again, or `muster rebuild`."
-            for folder in unfinished(Ledger(settings.ledger), settings.exports)
+            for folder in unfinished(ledger, settings.exports)
         ),
     ]
 
 
-def _unused_waivers(settings: Settings) -> list[str]:
+def _unused_waivers(
+    settings: Settings, documents: Sequence[Document], conn: duckdb.DuckDBPyConnection | None
+) -> list[str]:
     """Waivers whose id is no discrepancy's and in no document: mistyped, or the figure changed."""
-    from invoicing.ledger import Ledger
-
-    conn = published(settings)
     if conn is None:
         return []
-    with conn:
-        waivers = conn.execute(
-            """
-            select discrepancy_id from reference.waivers
-            except
-            select discrepancy_id from billing.draft_discrepancies
-            """
-        ).fetchall()
+    waivers = conn.execute(
+        """
+        select discrepancy_id from reference.waivers
+        except
+        select discrepancy_id from billing.draft_discrepancies
+        """
+    ).fetchall()
     used = {
         waiver["discrepancy_id"]
-        for document in (Ledger(settings.ledger).documents() if waivers else ())
+        for document in documents
         for waiver in document.provenance["waivers"]
     }
     return [
@@ -511,13 +520,14 @@ def _next(
     periods: list[PeriodStatus],
     pending: int,
     seeds_changed: bool,
+    state: State,
 ) -> list[str]:
     steps: list[str] = []
     if pending:
         steps.append(f"{pending} folders of {settings.landing} are new or changed: `muster load`.")
     elif seeds_changed and any(feed.files for feed in feeds):
         steps.append("Reference data changed: `muster load`.")
-    elif any(feed.files for feed in feeds) and not _is_published(settings):
+    elif any(feed.files for feed in feeds) and not _is_published(settings, state):
         steps.append("The last run did not finish, so the publication is behind: `muster load`.")
     held = sorted({one.period for one in periods if one.state == "held"})
     for period in held:

@@ -40,6 +40,7 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
     settings.create_home()
     conn = open_warehouse(settings.warehouse)
+    conn.execute("set memory_limit = $1", [settings.memory_limit])
     try:
         yield conn
     finally:
@@ -106,6 +107,39 @@ def mark_refreshed(conn: duckdb.DuckDBPyConnection, what: Inputs) -> None:
     conn.execute("delete from house.refreshed_with")
     conn.execute("insert into house.refreshed_with values (?)", [what.models_sha256])
     conn.commit()
+
+
+def batches(conn: duckdb.DuckDBPyConnection, *, from_the_beginning: bool) -> list[int]:
+    """The load_ids up to which to fold first, when more rows wait than one build should aggregate.
+
+    Folding many days at once takes room for all their rows, some 150 bytes each; a batch of whole
+    files takes room for `FOLDED_ROWS` and what is folded already. Empty when all fit into one.
+    """
+    exists = conn.execute(
+        "select 1 from duckdb_tables() where schema_name || '.' || table_name = $1", [_STORE]
+    ).fetchall()
+    begun = 0
+    if exists and not from_the_beginning:
+        begun = conn.execute(f"select coalesce(max(load_id), 0) from {_STORE}").fetchall()[0][0]
+    waiting = conn.execute(
+        "select load_id, rows_accepted from raw.files "
+        "where feed in ('usage', 'heartbeat') and load_id > $1 order by load_id",
+        [begun],
+    ).fetchall()
+    ends: list[int] = []
+    rows = 0
+    last = 0
+    for load_id, accepted in waiting:
+        if rows and rows + accepted > FOLDED_ROWS:
+            ends.append(last)
+            rows = 0
+        rows, last = rows + accepted, load_id
+    return ends
+
+
+# Sixty million rows take some 9 GB while they are aggregated, in memory or spilled.
+FOLDED_ROWS = 60_000_000
+_STORE = "intermediate.int_usage_activity"
 
 
 def is_built_by(conn: duckdb.DuckDBPyConnection, engine: str) -> bool:

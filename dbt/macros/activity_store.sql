@@ -5,10 +5,14 @@
     bit_or and min are idempotent, commutative and associative, so replays, duplicates and any order
     of files give the same rows. An incremental run reads the files loaded since the last one,
     finds the months in which they say something new, and rewrites just these.
+
+    Of a large backlog the variable `folded_through` lets one run fold the files up to a load_id, so that
+    memory and disk for aggregating are bounded by the batch. The rows are the same in the end.
 #}
 {% macro activity_store(staged, entity) -%}
     {%- set entity_columns = entity | join(", ") -%}
     {%- set feed = staged | replace("stg_", "") -%}
+    {%- set folded_through = var("folded_through", none) -%}
     with
         {% if is_incremental() %}
             stored as (select * from {{ this }}), folded as (select coalesce(max(load_id), 0) as load_id from stored),
@@ -22,15 +26,20 @@
                 {{ activity_evidence(staged) }} as last_evidence,
                 load_id
             from {{ ref(staged) }} as {{ staged }}
-            {% if is_incremental() %}
-                where
-                    load_id > (select load_id from folded)
-                    or activity_month in (
-                        select activity_month
-                        from {{ ref("stg_withdrawn_activity") }}
-                        where feed = '{{ feed }}' and load_id > (select load_id from folded)
+            where
+                {% if folded_through is none %} true
+                {% else %} load_id <= {{ folded_through }}
+                {% endif %}
+                {% if is_incremental() %}
+                    and (
+                        load_id > (select load_id from folded)
+                        or activity_month in (
+                            select activity_month
+                            from {{ ref("stg_withdrawn_activity") }}
+                            where feed = '{{ feed }}' and load_id > (select load_id from folded)
+                        )
                     )
-            {% endif %}
+                {% endif %}
         ),
 
         {% if is_incremental() %}
@@ -39,7 +48,8 @@
                     {{ entity_columns }},
                     activity_month,
                     bit_or(active_days) as active_days,
-                    min(last_evidence) as last_evidence
+                    min(last_evidence) as last_evidence,
+                    max(load_id) as load_id
                 from received
                 group by {{ entity_columns }}, activity_month
             ),
@@ -60,7 +70,7 @@
 
             facts as (
                 select {{ entity_columns }}, activity_month, active_days, last_evidence, load_id
-                from received
+                from incoming
                 where activity_month in (select activity_month from changed_months)
                 union all
                 select {{ entity_columns }}, activity_month, active_days, last_evidence, load_id

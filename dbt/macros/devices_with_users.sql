@@ -39,9 +39,15 @@
         group by customer_id, product_code, device_id, user_id
     ),
 
+    {# A device with one row has one customer and one user: only for the others they are chosen. #}
+    fingerprinted as (select *, {{ fingerprint(["product_code", "device_id"]) }} as device_fingerprint from active),
+
+    contested as (select device_fingerprint from fingerprinted group by device_fingerprint having count(*) > 1),
+
     under_one_customer as (
         select *
-        from active
+        from fingerprinted
+        semi join contested using (device_fingerprint)
         qualify
             customer_id = first_value(customer_id) over (
                 partition by product_code, device_id order by last_active_on desc, customer_id
@@ -49,6 +55,10 @@
     ),
 
     with_user as (
+        select customer_id, product_code, device_id, user_id
+        from fingerprinted
+        anti join contested using (device_fingerprint)
+        union all
         select distinct
             customer_id,
             product_code,

@@ -74,20 +74,43 @@ with
             array_sort(firewalls.active_on) as active_on
         from windows
         inner join {{ ref("int_firewalls_in_window") }} as firewalls on windows.window_id = firewalls.window_id
+    ),
+
+    {# Units and dates of a customer, product and date as one number each: comparing them one by one takes minutes. #}
+    function_sums as (
+        select
+            as_of,
+            customer_id,
+            product_code,
+            count(*) as units,
+            sum({{ fingerprint(["unit_kind", "unit_id", "last_active_on", "active_on"]) }}) as fingerprints
+        from by_function
+        group by as_of, customer_id, product_code
+    ),
+
+    window_sums as (
+        select
+            as_of,
+            customer_id,
+            product_code,
+            count(*) as units,
+            sum({{ fingerprint(["unit_kind", "unit_id", "last_active_on", "active_on"]) }}) as fingerprints
+        from by_window
+        group by as_of, customer_id, product_code
     )
 
     (
         select 'function only' as side, *
-        from by_function
+        from function_sums
         except all
         select 'function only' as side, *
-        from by_window
+        from window_sums
     )
 union all
 (
     select 'window only' as side, *
-    from by_window
+    from window_sums
     except all
     select 'window only' as side, *
-    from by_function
+    from function_sums
 )

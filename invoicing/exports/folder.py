@@ -18,11 +18,11 @@ from invoicing.exports.discrepancies import discrepancies_csv
 from invoicing.exports.exported import ExportedFile
 from invoicing.exports.focus import focus
 from invoicing.exports.invoice import invoice_csv, invoice_json
-from invoicing.exports.ledger_journal import ledger_journal_csv
 from invoicing.exports.managed_customer_usage import managed_customer_usage
 from invoicing.exports.note import note_csv, note_json, note_statements
 from invoicing.exports.papers import invoice_pdf, note_pdf, statements_pdf
 from invoicing.exports.psa_additions import psa_additions
+from invoicing.exports.standing import MANIFEST, OWN, is_own, own_file
 from invoicing.exports.statement import statements
 from invoicing.exports.ubl import obstacle, ubl_xml
 from invoicing.exports.usage import usage_csv
@@ -30,9 +30,6 @@ from invoicing.exports.workbooks import invoice_xlsx, note_xlsx, statements_xlsx
 from invoicing.ledger import Document, Ledger
 
 FORMAT = "musterhouse-manifest/2"
-MANIFEST = "manifest.json"
-# The vendor's own files of a period, sent to nobody. No distributor's id begins like this.
-OWN = "_vendor"
 
 
 @dataclass(frozen=True)
@@ -79,12 +76,13 @@ def render_period(ledger: Ledger, period: str, exports_root: Path) -> list[Rende
     `<exports_root>/<period>/_vendor/` holds what speaks of all distributors at once. Raises as
     `render`, and OSError when something cannot be written.
     """
-    documents = {one.distributor_id: one for one in ledger.documents() if one.period == period}
-    rendered = [render(ledger, document, exports_root) for document in documents.values()]
-    file = _own(ledger, period)
+    documents = [one for one in ledger.documents() if one.period == period]
+    of_distributor = {one.distributor_id: one for one in documents}
+    rendered = [render(ledger, document, exports_root) for document in of_distributor.values()]
+    file = own_file(documents)
     path = exports_root / period / OWN / file.path
     assert isinstance(file.body, bytes)
-    if documents and not _is_own(ledger, path.parent):
+    if documents and not is_own(file, path.parent):
         durable.write_file(path, file.body)
     return rendered
 
@@ -95,53 +93,19 @@ def expected(ledger: Ledger) -> dict[str, str]:
     A period's folder is in it as soon as the period has a document, so also before it is rendered.
     """
     files: dict[str, str] = {}
+    of_period: dict[str, list[Document]] = defaultdict(list)
     for distributor_id in ledger.distributors():
         by_period: dict[str, list[Document]] = defaultdict(list)
         for document in ledger.documents(distributor_id):
             by_period[document.period].append(document)
         for period, documents in by_period.items():
+            of_period[period] += documents
             for file in _files(ledger, documents):
                 files[f"{period}/{distributor_id}/{file.path}"] = _sha256(file)
-    for period in sorted({document.period for document in ledger.documents()}):
-        own = _own(ledger, period)
+    for period, documents in sorted(of_period.items()):
+        own = own_file(documents)
         files[f"{period}/{OWN}/{own.path}"] = _sha256(own)
     return files
-
-
-def unfinished(ledger: Ledger, exports_root: Path) -> list[Path]:
-    """Folders that are missing, without a manifest, or of fewer documents than were issued.
-
-    Reads the manifests only, so it costs little; a file that was edited since is not noticed.
-    """
-    wanted: dict[Path, list[str]] = {}
-    for document in ledger.documents():
-        folder = exports_root / document.period / document.distributor_id
-        wanted.setdefault(folder, []).append(document.provenance["content_sha256"])
-    folders = [one for one, contents in sorted(wanted.items()) if _spoken_of(one) != contents]
-    own = {folder.parent / OWN for folder in wanted}
-    return [*folders, *(one for one in sorted(own) if not _is_own(ledger, one))]
-
-
-def _own(ledger: Ledger, period: str) -> ExportedFile:
-    documents = (one for one in ledger.documents() if one.period == period)
-    return ledger_journal_csv(document.content for document in documents)
-
-
-def _is_own(ledger: Ledger, folder: Path) -> bool:
-    file = _own(ledger, folder.parent.name)
-    try:
-        return (folder / file.path).read_bytes() == file.body
-    except FileNotFoundError:
-        return False
-
-
-def _spoken_of(folder: Path) -> list[str]:
-    """The hashes of the documents that the folder's manifest names."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        return [document["content_sha256"] for document in manifest["documents"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def _files(ledger: Ledger, documents: list[Document]) -> list[ExportedFile]:

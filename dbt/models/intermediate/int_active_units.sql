@@ -1,8 +1,29 @@
-{# One row per window, customer, product and unit: the users and devices that count (R5–R8). #}
-with
-    unit_activity as (select * from {{ ref("int_unit_activity") }} where not is_moved),
+{#
+    One row per window, customer, product and unit: the users and devices that count (R5–R8).
 
-    {# A unit's days, months apart, and its last device: latest date, ties to the smallest id. #}
+    Most units are one device in one month, which needs no aggregation. The table is imported once for each
+    use, as what is used twice is held as a whole.
+#}
+{%- set unit_fingerprint = fingerprint(["window_id", "customer_id", "product_code", "unit_kind", "unit_id"]) %}
+with
+    fingerprints as (
+        select {{ unit_fingerprint }} as unit_fingerprint from {{ ref("int_unit_activity") }} where not is_moved
+    ),
+
+    repeated as (select unit_fingerprint from fingerprints group by unit_fingerprint having count(*) > 1),
+
+    all_rows as (
+        select *, {{ unit_fingerprint }} as unit_fingerprint from {{ ref("int_unit_activity") }} where not is_moved
+    ),
+
+    all_rows_again as (
+        select *, {{ unit_fingerprint }} as unit_fingerprint from {{ ref("int_unit_activity") }} where not is_moved
+    ),
+
+    rows_of_repeated as (select * from all_rows semi join repeated using (unit_fingerprint)),
+
+    single_rows as (select * from all_rows_again anti join repeated using (unit_fingerprint)),
+
     by_month as (
         select
             window_id,
@@ -13,7 +34,7 @@ with
             unit_id,
             activity_month,
             bit_or(active_days) as active_days
-        from unit_activity
+        from rows_of_repeated
         group by all
     ),
 
@@ -40,10 +61,23 @@ with
             count(distinct device_id) as device_count,
             max(last_active_on) as last_active_on,
             {{ latest_then_smallest("last_active_on", "window_ends_on", "device_id") }} as last_device_id
-        from unit_activity
+        from rows_of_repeated
         group by all
     )
 
+select
+    window_id,
+    customer_id,
+    product_code,
+    billing_unit,
+    unit_kind,
+    unit_id,
+    1 as device_count,
+    device_id as last_device_id,
+    last_active_on,
+    {{ active_dates("active_days", "activity_month") }} as active_on
+from single_rows
+union all
 select
     decoded.window_id,
     decoded.customer_id,

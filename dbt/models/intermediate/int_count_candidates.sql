@@ -128,19 +128,28 @@ with
         where is_active and reason in ('ha_member', 'not_sfos')
     ),
 
+    users as (
+        select *, {{ fingerprint(["window_id", "customer_id", "product_code", "unit_id"]) }} as unit_fingerprint
+        from unit_activity
+        where unit_kind = 'user' and not is_moved
+    ),
+
+    {# A user with one row has one device. #}
+    repeated_users as (select unit_fingerprint from users group by unit_fingerprint having count(*) > 1),
+
     {# Counting devices: each device of a user beyond the first. #}
     devices_of_unit as (
         select
             period_windows.period,
             period_windows.distributor_id,
-            unit_activity.customer_id,
-            unit_activity.product_code,
-            unit_activity.unit_id,
-            count(distinct unit_activity.device_id) as device_count,
-            max(unit_activity.last_active_on) as last_active_on
+            users.customer_id,
+            users.product_code,
+            users.unit_id,
+            count(distinct users.device_id) as device_count,
+            max(users.last_active_on) as last_active_on
         from period_windows
-        inner join unit_activity on period_windows.window_id = unit_activity.window_id
-        where unit_activity.unit_kind = 'user' and not unit_activity.is_moved
+        inner join users on period_windows.window_id = users.window_id
+        semi join repeated_users on users.unit_fingerprint = repeated_users.unit_fingerprint
         group by all
     ),
 
@@ -184,6 +193,15 @@ with
 
     devices_moved as (select distinct window_id, product_code, device_id from unit_activity where is_moved),
 
+    {# Few units have a device that moved: of the others no device is looked at. #}
+    units_with_moved as (
+        select distinct
+            unit_activity.window_id, unit_activity.customer_id, unit_activity.product_code, unit_activity.unit_id
+        from unit_activity
+        semi join devices_moved using (window_id, product_code, device_id)
+        where not unit_activity.is_moved
+    ),
+
     moved_here as (
         select
             period_windows.period,
@@ -207,6 +225,12 @@ with
             on unit_activity.window_id = devices_moved.window_id
             and unit_activity.product_code = devices_moved.product_code
             and unit_activity.device_id = devices_moved.device_id
+        semi join
+            units_with_moved
+            on unit_activity.window_id = units_with_moved.window_id
+            and unit_activity.customer_id = units_with_moved.customer_id
+            and unit_activity.product_code = units_with_moved.product_code
+            and unit_activity.unit_id = units_with_moved.unit_id
         where not unit_activity.is_moved
         group by
             period_windows.period,

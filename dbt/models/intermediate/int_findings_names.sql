@@ -32,6 +32,23 @@ with
         where roster.is_active
     ),
 
+    fingerprinted_hardware as (
+        select
+            *,
+            {{ fingerprint(["period", "distributor_id", "customer_id", "counted_with", "hardware_key"]) }}
+            as hardware_fingerprint
+        from hardware
+        where hardware_key <> ''
+    ),
+
+    {# Nearly every key is of one id: only the others are grouped by it. #}
+    shared_keys as (
+        select hardware_fingerprint
+        from fingerprinted_hardware
+        group by hardware_fingerprint
+        having min({{ fingerprint(["last_device_id"]) }}) <> max({{ fingerprint(["last_device_id"]) }})
+    ),
+
     {# All but the dearest of the twins may be billed for nothing. #}
     duplicate_hardware as (
         select
@@ -54,8 +71,8 @@ with
             count(distinct unit_id) - 1 as units,
             'roster rows of these ids' as evidence,
             'Ask the partner whether this is one machine; if so, have the source send one id for it.' as action
-        from hardware
-        where hardware_key <> ''
+        from fingerprinted_hardware
+        semi join shared_keys using (hardware_fingerprint)
         group by period, distributor_id, customer_id, counted_with, hardware_key
         having count(distinct last_device_id) > 1
     ),
@@ -128,12 +145,14 @@ with
             and named.name_key = twins.name_key
     ),
 
-    ids as (
+    addresses as (
         select period, distributor_id, partner_id, customer_id, unit_id as id
         from roster
+        where {{ looks_like_email("unit_id") }}
         union
         select period, distributor_id, partner_id, customer_id, last_device_id as id
         from roster
+        where {{ looks_like_email("last_device_id") }}
     ),
 
     {# The address itself is not repeated here: it would be kept for years as well. #}
@@ -153,8 +172,7 @@ with
             count(distinct id) as units,
             'roster rows whose unit or device has an @' as evidence,
             'Rosters are kept for years: have the source send ids that do not name a person.' as action
-        from ids
-        where {{ looks_like_email("id") }}
+        from addresses
         group by period, distributor_id, customer_id
     )
 

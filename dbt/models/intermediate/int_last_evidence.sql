@@ -3,10 +3,34 @@
     last active date. The activity store holds it for the month's latest day; where the cut-off lies
     before that day, the raw rows are asked.
 #}
+{%- set device_fingerprint = fingerprint(["window_id", "customer_id", "product_code", "device_id"]) %}
 with
     windows as (select window_id from {{ ref("int_period_windows") }} where purpose = 'billing'),
 
-    devices as (select * from {{ ref("int_devices_in_window") }} where window_id in (select window_id from windows)),
+    {# The devices are imported once for each use, as what is used twice is held as a whole. #}
+    fingerprints as (
+        select {{ device_fingerprint }} as device_fingerprint
+        from {{ ref("int_devices_in_window") }}
+        where window_id in (select window_id from windows)
+    ),
+
+    devices as (
+        select *, {{ device_fingerprint }} as device_fingerprint
+        from {{ ref("int_devices_in_window") }}
+        where window_id in (select window_id from windows)
+    ),
+
+    devices_with_evidence as (
+        select *, {{ device_fingerprint }} as device_fingerprint
+        from {{ ref("int_devices_in_window") }}
+        where window_id in (select window_id from windows) and last_evidence is not null
+    ),
+
+    devices_without_evidence as (
+        select *, {{ device_fingerprint }} as device_fingerprint
+        from {{ ref("int_devices_in_window") }}
+        where window_id in (select window_id from windows) and last_evidence is null
+    ),
 
     usage as (select * from {{ ref("stg_usage") }}),
 
@@ -16,13 +40,18 @@ with
 
     heartbeat as (select * from {{ ref("stg_heartbeat") }}),
 
+    {# Most devices have one row in a window: its evidence is theirs. #}
+    repeated as (select device_fingerprint from fingerprints group by device_fingerprint having count(*) > 1),
+
+    rows_of_repeated as (select * from devices semi join repeated using (device_fingerprint)),
+
     latest as (
         select *
-        from devices
+        from rows_of_repeated
         qualify last_active_on = max(last_active_on) over (partition by window_id, customer_id, product_code, device_id)
     ),
 
-    stored as (
+    of_repeated as (
         select
             window_id,
             customer_id,
@@ -35,22 +64,41 @@ with
         group by window_id, customer_id, product_code, device_id
     ),
 
+    complete as (
+        select window_id, customer_id, product_code, device_id, last_evidence
+        from devices_with_evidence
+        anti join repeated using (device_fingerprint)
+        union all
+        select window_id, customer_id, product_code, device_id, last_evidence
+        from of_repeated
+        where is_complete
+    ),
+
+    incomplete as (
+        select window_id, customer_id, product_code, device_id, last_active_on, last_evidence
+        from devices_without_evidence
+        anti join repeated using (device_fingerprint)
+        union all
+        select window_id, customer_id, product_code, device_id, last_active_on, last_evidence
+        from of_repeated
+        where not is_complete
+    ),
+
     looked_up as (
         select
-            stored.window_id,
-            stored.customer_id,
-            stored.product_code,
-            stored.device_id,
+            incomplete.window_id,
+            incomplete.customer_id,
+            incomplete.product_code,
+            incomplete.device_id,
             min({{ activity_evidence("usage") }}) as last_evidence
-        from stored
+        from incomplete
         inner join
             usage
-            on stored.customer_id = usage.customer_id
-            and stored.product_code = usage.product_code
-            and stored.device_id = usage.device_id
-            and stored.last_active_on = usage.active_on
-        where not stored.is_complete
-        group by stored.window_id, stored.customer_id, stored.product_code, stored.device_id
+            on incomplete.customer_id = usage.customer_id
+            and incomplete.product_code = usage.product_code
+            and incomplete.device_id = usage.device_id
+            and incomplete.last_active_on = usage.active_on
+        group by incomplete.window_id, incomplete.customer_id, incomplete.product_code, incomplete.device_id
     ),
 
     of_firewalls as (
@@ -65,20 +113,23 @@ with
     ),
 
     combined as (
+        select window_id, 'usage' as source_feed, customer_id, product_code, device_id as entity_id, last_evidence
+        from complete
+        union all
         select
-            stored.window_id,
+            incomplete.window_id,
             'usage' as source_feed,
-            stored.customer_id,
-            stored.product_code,
-            stored.device_id as entity_id,
-            coalesce(looked_up.last_evidence, stored.last_evidence) as last_evidence
-        from stored
+            incomplete.customer_id,
+            incomplete.product_code,
+            incomplete.device_id as entity_id,
+            coalesce(looked_up.last_evidence, incomplete.last_evidence) as last_evidence
+        from incomplete
         left join
             looked_up
-            on stored.window_id = looked_up.window_id
-            and stored.customer_id = looked_up.customer_id
-            and stored.product_code = looked_up.product_code
-            and stored.device_id = looked_up.device_id
+            on incomplete.window_id = looked_up.window_id
+            and incomplete.customer_id = looked_up.customer_id
+            and incomplete.product_code = looked_up.product_code
+            and incomplete.device_id = looked_up.device_id
         union all
         select
             window_id,

@@ -54,7 +54,7 @@ with
     bounds as (select min(edge_on) as first_edge_on from edges),
 
     usage_at_edges as (
-        select distinct
+        select
             edges.window_id, usage.customer_id, usage.product_code, usage.device_id, usage.user_id, usage.last_active_at
         from usage
         inner join edges on usage.active_on = edges.edge_on
@@ -76,8 +76,9 @@ with
             }} <> 0
     ),
 
+    {# Repeated by every later snapshot: made one row when nearly all have gone. #}
     at_edges_only as (
-        select usage_at_edges.*
+        select distinct usage_at_edges.*
         from usage_at_edges
         anti join
             active_between

@@ -5,11 +5,35 @@
     Then R6: its activity belongs to the named user of the latest active date under that customer,
     or it is a unit by itself when no row names a user. Under the policy `any` every named user
     keeps its own rows. Rows that do not count carry the reason.
+
+    Most devices are seen under one customer and user: only the others have to be chosen for. The table of
+    devices is imported once for each use, as what is used twice is held as a whole.
 #}
 with
     devices as (select * from {{ ref("int_devices_in_window") }}),
 
+    fingerprinted as (
+        select
+            {{ fingerprint(["window_id", "product_code", "device_id"]) }} as device_fingerprint,
+            {{ fingerprint(["customer_id", "user_id"]) }} as seen_under
+        from {{ ref("int_devices_in_window") }}
+    ),
+
+    fingerprinted_devices as (
+        select *, {{ fingerprint(["window_id", "product_code", "device_id"]) }} as device_fingerprint
+        from {{ ref("int_devices_in_window") }}
+    ),
+
     products as (select * from {{ ref("stg_products") }}),
+
+    contested as (
+        select device_fingerprint
+        from fingerprinted
+        group by device_fingerprint
+        having min(seen_under) <> max(seen_under)
+    ),
+
+    to_be_chosen_for as (select * from fingerprinted_devices semi join contested using (device_fingerprint)),
 
     customer_of_device as (
         select
@@ -17,7 +41,7 @@ with
             product_code,
             device_id,
             {{ latest_then_smallest("last_active_on", "window_ends_on", "customer_id") }} as customer_id
-        from devices
+        from to_be_chosen_for
         group by all
     ),
 
@@ -28,7 +52,7 @@ with
             product_code,
             device_id,
             {{ latest_then_smallest("last_active_on", "window_ends_on", "user_id") }} as user_id
-        from devices
+        from to_be_chosen_for
         where user_id is not null
         group by all
     ),
@@ -43,16 +67,18 @@ with
             devices.device_id,
             devices.user_id as seen_user_id,
             case
-                when devices.device_user_attribution = 'any' then devices.user_id else user_of_device.user_id
+                when devices.device_user_attribution = 'any'
+                then devices.user_id
+                else coalesce(user_of_device.user_id, devices.user_id)
             end as user_id,
-            user_of_device.user_id is not null as has_named_user,
-            devices.customer_id <> customer_of_device.customer_id as is_moved,
+            coalesce(user_of_device.user_id, devices.user_id) is not null as has_named_user,
+            devices.customer_id <> coalesce(customer_of_device.customer_id, devices.customer_id) as is_moved,
             devices.activity_month,
             devices.active_days,
             devices.last_active_on,
             devices.last_evidence
         from devices
-        inner join
+        left join
             customer_of_device
             on devices.window_id = customer_of_device.window_id
             and devices.product_code = customer_of_device.product_code

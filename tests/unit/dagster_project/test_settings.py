@@ -4,14 +4,29 @@ import os
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from dagster_project.lib import dbt, warehouse
 from dagster_project.lib.settings import (
     REPOSITORY,
     Settings,
     SettingsError,
     environment_of,
 )
+
+
+@pytest.mark.parametrize("text", ["8GiB", "512MB", "1.5 GB", "50%"])
+def test_a_memory_limit_is_what_duckdb_takes(text: str) -> None:
+    settings = Settings.from_environment({"MUSTER_MEMORY_LIMIT": text})
+    assert settings.environment()["MUSTER_MEMORY_LIMIT"] == text
+    duckdb.connect().execute("set memory_limit = $1", [settings.memory_limit])
+
+
+@pytest.mark.parametrize("text", ["8", "-1GB", "0GB", "100%", "eight", "8GiB; drop", "\u0668GiB"])
+def test_a_memory_limit_that_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="MUSTER_MEMORY_LIMIT is"):
+        Settings.from_environment({"MUSTER_MEMORY_LIMIT": text})
 
 
 def test_every_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,3 +92,14 @@ def test_the_largest_file_is_a_number_of_bytes(tmp_path: Path) -> None:
     assert settings.environment()["MUSTER_LARGEST_FILE_BYTES"] == "1000000"
     with pytest.raises(SettingsError, match="it must be a number of bytes"):
         Settings.from_environment({**given, "MUSTER_LARGEST_FILE_BYTES": "4 GB"})
+
+
+def test_the_memory_limit_holds_for_ingest_and_for_dbt(tmp_path: Path) -> None:
+    """Both ask for 100 MB, which DuckDB tells as 95.3 MiB: 100,000,000 / 1,048,576."""
+    settings = Settings.from_environment({"MUSTER_MEMORY_LIMIT": "100MB"}, home=tmp_path / "home")
+    with warehouse.connect(settings) as conn:
+        assert conn.execute("select current_setting('memory_limit')").fetchall() == [("95.3 MiB",)]
+    model = "select current_setting('memory_limit') as memory_limit"
+    with environment_of(settings):
+        dbt.invoke(settings, ["show", "--inline", model])
+    assert "95.3 MiB" in (settings.dbt_logs / "dbt.log").read_text()

@@ -32,6 +32,22 @@ def test_what_a_killed_creation_left_behind_is_swept_away(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["warehouse.duckdb"]
 
 
+def test_what_a_killed_run_had_spilled_is_swept_away(tmp_path: Path) -> None:
+    """It bears that run's names, so no other would use or remove it, and may be what fills a disk.
+    What this connection spills then is its own: two million rows do not fit into 20 MB."""
+    path = tmp_path / "warehouse.duckdb"
+    open_warehouse(path).close()
+    spilled = tmp_path / "warehouse.duckdb.tmp" / "duckdb_temp_storage-0.tmp"
+    spilled.parent.mkdir()
+    spilled.write_bytes(b"spilled")
+    with open_warehouse(path) as conn:
+        assert not spilled.exists()
+        conn.execute("SET memory_limit = '20MB'; SET threads = 1")
+        conn.execute("CREATE TABLE many AS SELECT hash(range) AS id FROM range(2_000_000)")
+        found = conn.execute("SELECT count(*) FROM (SELECT DISTINCT id FROM many)").fetchall()
+        assert found == [(2_000_000,)]
+
+
 def test_a_damaged_warehouse_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     path.write_bytes(b"\0" * 20_000)
