@@ -80,13 +80,16 @@ def main() -> None:
     asked = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    asked.add_argument("--repeats", type=int, default=3, help="of everything that is compared")
+    asked.add_argument(
+        "--repeats", type=int, default=3, help="of everything that is compared; 0 leaves it out"
+    )
     asked.add_argument("--looks", type=int, default=10, help="of --help and status")
     asked.add_argument("--days", type=int, default=60, help="of the backfill; 0 leaves it out")
     asked.add_argument("--devices", type=int, default=600, help="of the backfill")
     wanted = asked.parse_args()
     with tempfile.TemporaryDirectory(prefix="start-up-") as folder:
-        tell(*measure(Path(folder) / "small", wanted.repeats, wanted.looks))
+        if wanted.repeats:
+            tell(*measure(Path(folder) / "small", wanted.repeats, wanted.looks))
         if wanted.days:
             many = Path(folder) / "many"
             tell(*measure_backfill(many, wanted.days, wanted.devices, wanted.looks))
@@ -184,12 +187,13 @@ def measure_backfill(folder: Path, days: int, devices: int, looks: int = 10) -> 
     runs, loaded = watch.run(
         "runs", [sys.executable, "-W", "ignore", "-c", _RUNS], settings
     ).split()
-    for period in (f"{first:%Y-%m}", f"{last:%Y-%m}"):
+    ended = sorted({f"{last.replace(day=1) - timedelta(days=1):%Y-%m}", f"{first:%Y-%m}"})
+    for period in ended:
         command = _muster(folder / "all", folder / "all" / "home", "close", period)
         watch.run(f"close {period}", command, environment)
     for _ in range(looks):
         status = _muster(folder / "all", folder / "all" / "home", "status")
-        watch.run(f"muster status, {days} days and two closed months", status, environment)
+        watch.run(f"muster status, {days} days, {len(ended)} months closed", status, environment)
     rows = [
         (what, count, *(f"{took:.1f} s" for took in watch.best(name)))
         for what, count, name in (("1", "1", "one again"), (loaded, runs, "all"))
