@@ -12,10 +12,15 @@ from typing import Any
 
 # Great Expectations draws and compares distributions with them: a third of its import.
 _OF_GREAT_EXPECTATIONS = ("altair", "scipy.stats")
+# Great Expectations looks for it beside PySpark; without its own dependencies it does not say so but
+# ends the process, when that was started without a script.
+_ENDS_THE_PROCESS = "pyspark.sql.connect"
 
 
 def leave_out(names: tuple[str, ...] = _OF_GREAT_EXPECTATIONS) -> None:
-    """Let `import` find these modules without running them until one of their names is wanted."""
+    """Let `import` find these modules without running them until one of their names is wanted, and
+    not find Spark's client for remote clusters."""
+    sys.modules.setdefault(_ENDS_THE_PROCESS, None)  # type: ignore[arg-type]  # None: not there
     for name in names:
         if name not in sys.modules and (module := _not_run(name)) is not None:
             sys.modules[name] = module

@@ -1,7 +1,7 @@
 """Both engines give the same marts and the same documents, on a real cluster of a master and two
 workers. Skipped where the extra `spark` or Java is missing, unless CI says that both are there.
 
-How Spark is chosen and what is said without it: tests/unit/dagster_project/test_spark.py.
+How Spark is chosen and what is said without it: tests/unit/dagster_project/test_engine.py.
 """
 
 from __future__ import annotations
