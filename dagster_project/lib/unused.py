@@ -12,8 +12,8 @@ from typing import Any
 
 # Great Expectations draws and compares distributions with them: a third of its import.
 _OF_GREAT_EXPECTATIONS = ("altair", "scipy.stats")
-# Great Expectations looks for it beside PySpark; without its own dependencies it does not say so but
-# ends the process, when that was started without a script.
+# Great Expectations looks for it beside PySpark. Without its own dependencies it ends the process,
+# when that was started without a script.
 _ENDS_THE_PROCESS = "pyspark.sql.connect"
 
 
