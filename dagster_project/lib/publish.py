@@ -197,7 +197,7 @@ def _write_database(conn: duckdb.DuckDBPyConnection, path: Path, told: Mapping[s
 
 @contextmanager
 def _one_transaction(conn: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """A thousand small statements, of which each would wait for the disk otherwise."""
+    """Hundreds of small statements, of which each would wait for the disk otherwise."""
     import duckdb
 
     conn.begin()
