@@ -94,7 +94,7 @@ def _load(conn: duckdb.DuckDBPyConnection, table: str, path: Path) -> None:
     source = str(path).replace("'", "''")
     conn.execute(
         f"""
-        create temporary table {table} as
+        create temporary view {table} as
         select customer_id, product_code, unit_id, is_counted, reason, last_active_on, active_on
         from read_parquet('{source}')
         """
