@@ -1,5 +1,6 @@
 """Both engines give the same marts and the same documents, on a real cluster of a master and two
-workers. Skipped where the extra `spark` or Java is missing, unless CI says that both are there.
+workers. Skipped where the extra `spark` or Java is missing, unless told that both are there.
+A build on Spark takes minutes whatever its size, so all of them are for `make test-long`.
 
 How Spark is chosen and what is said without it: tests/unit/dagster_project/test_engine.py.
 """
@@ -50,6 +51,7 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     subprocess.run([cluster, "down"], env=environment, check=True)
 
 
+@pytest.mark.long
 def test_every_mart_of_both_engines_is_the_same(master: str, tmp_path: Path) -> None:
     duckdb, spark = _houses(tmp_path, master)
     duckdb.muster("load")
