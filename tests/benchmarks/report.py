@@ -106,7 +106,7 @@ def machine() -> Table:
         ("Processor", cpu[1] if cpu else platform.machine()),
         ("Cores", str(os.cpu_count())),
         ("Memory", f"{memory / 2**30:.0f} GiB"),
-        ("System", f"{platform.system()} {platform.release()}, Python {platform.python_version()}"),
+        ("System", f"{platform.system()}, Python {platform.python_version()}"),
         ("Packages", ", ".join(f"{package} {version(package)}" for package in packages)),
     ]
     return Table("machine", ("Machine", ""), rows)
