@@ -15,7 +15,11 @@ with
 
     devices as (select * from {{ ref("int_devices_in_window") }} where window_id in (select window_id from windows)),
 
-    unit_activity as (select * from {{ ref("int_unit_activity") }} where not is_moved),
+    unit_activity as (
+        select * from {{ ref("int_unit_activity") }} where not is_moved and window_id in (select window_id from windows)
+    ),
+
+    activity as (select * from {{ ref("int_usage_activity") }}),
 
     firewalls as (
         select * from {{ ref("int_firewalls_in_window") }} where window_id in (select window_id from windows)
@@ -53,18 +57,57 @@ with
     {# Most rows are older than every window: their blocks are not read. #}
     bounds as (select min(edge_on) as first_edge_on from edges),
 
-    usage_at_edges as (
-        select
-            edges.window_id, usage.customer_id, usage.product_code, usage.device_id, usage.user_id, usage.last_active_at
-        from usage
-        inner join edges on usage.active_on = edges.edge_on
-        where usage.last_active_at >= (select first_edge_on from bounds)
+    {#
+        Few devices are seen beside an edge and on no day between: they are found by their bits, so that
+        neither all raw rows nor all devices of a window have to be held.
+    #}
+    beside_edges as (
+        select distinct windows.window_id, activity.product_code, activity.device_id
+        from activity
+        inner join
+            windows
+            on activity.activity_month
+            between {{ month_of(add_days("windows.window_starts_on", "-1")) }}
+            and {{ add_days("windows.window_ends_on", "1") }}
+        where
+            (
+                {{
+                    days_in_window(
+                        "activity.active_days",
+                        "activity.activity_month",
+                        add_days("windows.window_starts_on", "-1"),
+                        "windows.window_starts_on",
+                    )
+                }} <> 0
+                or {{
+                    days_in_window(
+                        "activity.active_days",
+                        "activity.activity_month",
+                        "windows.window_ends_on",
+                        add_days("windows.window_ends_on", "1"),
+                    )
+                }} <> 0
+            )
+            and {{
+                days_in_window(
+                    "activity.active_days",
+                    "activity.activity_month",
+                    add_days("windows.window_starts_on", "1"),
+                    add_days("windows.window_ends_on", "-1"),
+                )
+            }} = 0
     ),
 
+    {# Through another customer, user or month. #}
     active_between as (
-        select distinct devices.window_id, devices.product_code, devices.device_id
-        from devices
-        inner join windows on devices.window_id = windows.window_id
+        select beside_edges.window_id, beside_edges.product_code, beside_edges.device_id
+        from beside_edges
+        inner join windows on beside_edges.window_id = windows.window_id
+        inner join
+            devices
+            on beside_edges.window_id = devices.window_id
+            and beside_edges.product_code = devices.product_code
+            and beside_edges.device_id = devices.device_id
         where
             {{
                 days_in_window(
@@ -76,15 +119,24 @@ with
             }} <> 0
     ),
 
-    {# Repeated by every later snapshot: made one row when nearly all have gone. #}
+    devices_at_edges_only as (
+        select window_id, product_code, device_id
+        from beside_edges
+        anti join active_between using (window_id, product_code, device_id)
+    ),
+
+    {# Repeated by every later snapshot. #}
     at_edges_only as (
-        select distinct usage_at_edges.*
-        from usage_at_edges
-        anti join
-            active_between
-            on usage_at_edges.window_id = active_between.window_id
-            and usage_at_edges.product_code = active_between.product_code
-            and usage_at_edges.device_id = active_between.device_id
+        select distinct
+            edges.window_id, usage.customer_id, usage.product_code, usage.device_id, usage.user_id, usage.last_active_at
+        from usage
+        inner join edges on usage.active_on = edges.edge_on
+        inner join
+            devices_at_edges_only
+            on edges.window_id = devices_at_edges_only.window_id
+            and usage.product_code = devices_at_edges_only.product_code
+            and usage.device_id = devices_at_edges_only.device_id
+        where usage.last_active_at >= (select first_edge_on from bounds)
     ),
 
     in_zone as (
@@ -143,47 +195,62 @@ with
     ),
 
     {# What the same devices are counted as by UTC days, and what counts through other devices anyway. #}
-    counted_here as (
-        select
-            unit_activity.window_id,
-            unit_activity.customer_id,
-            unit_activity.product_code,
-            unit_activity.unit_id,
-            bool_and(at_edges_only.device_id is not null) as is_at_edges_only
+    counted_through_edges as (
+        select distinct
+            unit_activity.window_id, unit_activity.customer_id, unit_activity.product_code, unit_activity.unit_id
         from unit_activity
-        left join
-            (select distinct window_id, product_code, device_id from at_edges_only) as at_edges_only
-            on unit_activity.window_id = at_edges_only.window_id
-            and unit_activity.product_code = at_edges_only.product_code
-            and unit_activity.device_id = at_edges_only.device_id
-        where unit_activity.window_id in (select window_id from windows)
-        group by unit_activity.window_id, unit_activity.customer_id, unit_activity.product_code, unit_activity.unit_id
+        inner join
+            devices_at_edges_only
+            on unit_activity.window_id = devices_at_edges_only.window_id
+            and unit_activity.product_code = devices_at_edges_only.product_code
+            and unit_activity.device_id = devices_at_edges_only.device_id
+    ),
+
+    counted_through_others as (
+        select counted_through_edges.*
+        from counted_through_edges
+        inner join
+            unit_activity
+            on counted_through_edges.window_id = unit_activity.window_id
+            and counted_through_edges.customer_id = unit_activity.customer_id
+            and counted_through_edges.product_code = unit_activity.product_code
+            and counted_through_edges.unit_id = unit_activity.unit_id
+        anti join
+            devices_at_edges_only
+            on unit_activity.window_id = devices_at_edges_only.window_id
+            and unit_activity.product_code = devices_at_edges_only.product_code
+            and unit_activity.device_id = devices_at_edges_only.device_id
     ),
 
     gained as (
         select time_zone, window_id, customer_id, product_code, unit_id, 1 as units
         from counted_in_zone
-        anti join counted_here using (window_id, customer_id, product_code, unit_id)
+        anti join unit_activity using (window_id, customer_id, product_code, unit_id)
+    ),
+
+    counted_at_edges_only as (
+        select *
+        from counted_through_edges
+        anti join counted_through_others using (window_id, customer_id, product_code, unit_id)
     ),
 
     lost as (
         select
             zones.time_zone,
-            counted_here.window_id,
-            counted_here.customer_id,
-            counted_here.product_code,
-            counted_here.unit_id,
+            counted_at_edges_only.window_id,
+            counted_at_edges_only.customer_id,
+            counted_at_edges_only.product_code,
+            counted_at_edges_only.unit_id,
             -1 as units
-        from counted_here
+        from counted_at_edges_only
         cross join zones
         anti join
             counted_in_zone
             on zones.time_zone = counted_in_zone.time_zone
-            and counted_here.window_id = counted_in_zone.window_id
-            and counted_here.customer_id = counted_in_zone.customer_id
-            and counted_here.product_code = counted_in_zone.product_code
-            and counted_here.unit_id = counted_in_zone.unit_id
-        where counted_here.is_at_edges_only
+            and counted_at_edges_only.window_id = counted_in_zone.window_id
+            and counted_at_edges_only.customer_id = counted_in_zone.customer_id
+            and counted_at_edges_only.product_code = counted_in_zone.product_code
+            and counted_at_edges_only.unit_id = counted_in_zone.unit_id
     ),
 
     {# A firewall is its own unit; whose it is, its licence says. #}
