@@ -1,6 +1,6 @@
 """Both engines give the same marts and the same documents, on a real cluster of a master and two
 workers. Skipped where the extra `spark` or Java is missing, unless told that both are there.
-A build on Spark takes minutes whatever its size, so all of them are for `make test-long`.
+A build on Spark takes minutes whatever its size: those that need several are for `make test-long`.
 
 How Spark is chosen and what is said without it: tests/unit/dagster_project/test_engine.py.
 """
@@ -51,7 +51,6 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     subprocess.run([cluster, "down"], env=environment, check=True)
 
 
-@pytest.mark.long
 def test_every_mart_of_both_engines_is_the_same(master: str, tmp_path: Path) -> None:
     duckdb, spark = _houses(tmp_path, master)
     duckdb.muster("load")
@@ -109,13 +108,22 @@ def _houses(folder: Path, master: str) -> tuple[House, House]:
     tiny.month_end(landing, "2026-01-31", late)
     return (
         House(folder / "duckdb", landing, seeds),
-        House(folder / "spark", landing, seeds, environment=_environment(master)),
+        House(folder / "spark", landing, seeds, environment=_environment(folder, master)),
     )
 
 
-def _environment(master: str) -> dict[str, str]:
-    """For rows so few, compiling well takes longer than running."""
-    return {"MUSTER_SPARK_MASTER": master, "MUSTER_SPARK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
+def _environment(folder: Path, master: str) -> dict[str, str]:
+    """For rows so few, compiling takes longer than running: Spark interprets, Java compiles lightly."""
+    settings = folder / "spark-settings"
+    settings.mkdir()
+    (settings / "spark-defaults.conf").write_text(
+        "spark.sql.codegen.wholeStage false\nspark.sql.codegen.factoryMode NO_CODEGEN\n"
+    )
+    return {
+        "SPARK_CONF_DIR": str(settings),
+        "MUSTER_SPARK_MASTER": master,
+        "MUSTER_SPARK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    }
 
 
 def _free(count: int) -> int:
