@@ -4,6 +4,7 @@ went. Reading rosters only; who counts is decided by the marts, and rendering is
 
 from __future__ import annotations
 
+import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import duckdb
 
 # No page lists more units than this behind one figure; the roster has them all.
 LISTED = 200
+# Sorting a roster takes no more memory, however long it is: the rest waits on disk.
+_MEMORY = "512MiB"
 
 Key = tuple[str, str]  # customer, product
 
@@ -21,7 +24,7 @@ Key = tuple[str, str]  # customer, product
 _NEAR_MISSES = ("outside_window", "moved_to_other_customer", "attributed_to_other_user")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """An active unit: its last active date, and the reason it is not billed, None if it is."""
 
@@ -62,7 +65,10 @@ class Summaries:
 
 def of_files(roster: Path, before: Path | None) -> Summaries:
     """A roster file, compared with the roster of the period before, if there is one."""
-    with duckdb.connect() as conn:
+    with (
+        tempfile.TemporaryDirectory(prefix="roster-") as folder,
+        duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": folder}) as conn,
+    ):
         _load(conn, "roster", roster)
         if before is not None:
             _load(conn, "roster_before", before)
@@ -164,10 +170,10 @@ _LEFT = f"""
 def _changes(conn: duckdb.DuckDBPyConnection, query: str) -> dict[Key, tuple[int, tuple[str, ...]]]:
     """How many came or went, and the first of them."""
     return {
-        (customer_id, product_code): (units, tuple(unit_ids[:LISTED]))
+        (customer_id, product_code): (units, tuple(unit_ids))
         for customer_id, product_code, units, unit_ids in conn.execute(
             f"""
-            select customer_id, product_code, count(*), list(unit_id order by unit_id)
+            select customer_id, product_code, count(*), min(unit_id, {LISTED})
             from ({query})
             group by customer_id, product_code
             order by customer_id, product_code
