@@ -25,8 +25,9 @@ from ingest.contracts import FEEDS, LARGEST_FILE_BYTES
 from ingest.journal import Entry, Journal, Kind, Slot, State
 from ingest.landing import RETRACTION_SUFFIX, Delivery, Format, find
 from ingest.load import Load
-from ingest.parse import LARGEST_NOTE_BYTES, Parsed, Rejected, parse
-from ingest.reasons import Reason, printable
+from ingest.manifest import LARGEST_NOTE_BYTES
+from ingest.parse import Parsed, parse
+from ingest.reasons import Reason, Rejected, printable
 
 # One transaction and one journal write for so many files or rows: small files would otherwise
 # spend their time on flushing to disk, and large ones must not pile up in memory.

@@ -1,6 +1,6 @@
 """Why a row or a file was not taken: every reason code with its sentence.
 
-Only the words belong here; the checks are in `ingest.parse` and `ingest.intake`.
+Only the words belong here; the checks are in `ingest.rows`, `ingest.parse` and `ingest.intake`.
 """
 
 from __future__ import annotations
@@ -173,3 +173,13 @@ def told(reason: str | None, detail: str | None) -> str:
         return detail or ""
     known = _BY_CODE[reason]
     return f"{detail or known.sentence.rstrip('.')}. {known.remedy}"
+
+
+class Rejected(Exception):
+    """The whole file is refused: `reason` is the code, `detail` what was found and where."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        self.reason = reason
+        # It may quote the sender, and is told in terminals and kept in the journal.
+        self.detail = printable(detail)
+        super().__init__(f"{reason}: {self.detail}")

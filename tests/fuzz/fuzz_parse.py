@@ -17,8 +17,8 @@ import atheris
 with atheris.instrument_imports(include=["ingest"]):
     from ingest.contracts import FEEDS
     from ingest.landing import Format
-    from ingest.parse import Rejected, parse
-    from ingest.reasons import printable
+    from ingest.parse import parse
+    from ingest.reasons import Rejected, printable
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "ingest"))
 import corpus

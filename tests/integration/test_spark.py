@@ -113,7 +113,7 @@ def _houses(folder: Path, master: str) -> tuple[House, House]:
 
 
 def _environment(folder: Path, master: str) -> dict[str, str]:
-    """For rows so few, compiling takes longer than running: Spark interprets, Java compiles lightly."""
+    """For rows so few, compiling takes longer than running: Spark interprets."""
     settings = folder / "spark-settings"
     settings.mkdir()
     (settings / "spark-defaults.conf").write_text(

@@ -17,7 +17,8 @@ import polars as pl
 
 from ingest.contracts import FEEDS, ColumnType
 from ingest.landing import Format as LandingFormat
-from ingest.parse import Parsed, Rejected, parse
+from ingest.parse import Parsed, parse
+from ingest.reasons import Rejected
 from ingest.simulate import case_ids, simulate
 
 SEEDS = Path(__file__).parents[3] / "seeds"

@@ -17,8 +17,8 @@ from landing_site import DAY, Site, usage
 from ingest import intake
 from ingest.contracts import FEEDS
 from ingest.landing import Format
-from ingest.parse import Parsed, Rejected, parse
-from ingest.reasons import Reason, told
+from ingest.parse import Parsed, parse
+from ingest.reasons import Reason, Rejected, told
 
 
 @pytest.fixture

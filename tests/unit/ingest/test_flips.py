@@ -16,7 +16,8 @@ from landing_site import DAY, in_format, usage
 
 from ingest.contracts import FEEDS
 from ingest.landing import Format
-from ingest.parse import Parsed, Rejected, parse
+from ingest.parse import Parsed, parse
+from ingest.reasons import Rejected
 
 PLACES = 500
 ROWS = 60

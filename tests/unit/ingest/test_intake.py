@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from landing_site import DAY, Site, in_format, usage
 
-from ingest import intake, parse
+from ingest import intake, rows
 from ingest.archive import Archive, ArchiveError
 from ingest.intake import Outcome
 from ingest.landing import Format
@@ -525,7 +525,7 @@ def test_small_batches_load_the_same(
     for path in site.landing.glob("*/*/*"):
         other.deliver(str(path.relative_to(site.landing)), path.read_bytes())
     monkeypatch.setattr(intake, "_BATCH_FILES", 1)
-    monkeypatch.setattr(parse, "_SLICE_ROWS", 1)
+    monkeypatch.setattr(rows, "_SLICE_ROWS", 1)
     other.receive()
     assert other.tables()["usage"] == site.tables()["usage"]
     other.conn.close()

@@ -20,7 +20,8 @@ from polars.testing import assert_frame_equal
 
 from ingest.contracts import FEEDS
 from ingest.landing import Format
-from ingest.parse import Parsed, Rejected, parse
+from ingest.parse import Parsed, parse
+from ingest.reasons import Rejected
 
 CUSTOMERS_HEADER = "snapshot_date,customer_id,customer_name,partner_id,status"
 LICENCES_HEADER = ",".join(FEEDS["licences"].column_names)

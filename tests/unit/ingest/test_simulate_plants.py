@@ -14,8 +14,8 @@ from simulated import DAYS, END, PERIODS, REGIONS, SEEDS, SOURCES, START, Demo, 
 
 from ingest.contracts import FEEDS
 from ingest.landing import Format as LandingFormat
-from ingest.parse import Rejected, parse
-from ingest.reasons import Reason
+from ingest.parse import parse
+from ingest.reasons import Reason, Rejected
 from ingest.reference_checks import problems_of_folder
 from ingest.simulate import PLANTS, Format, plant_references, simulate
 

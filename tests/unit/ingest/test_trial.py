@@ -13,7 +13,8 @@ from landing_site import DAY, in_format, usage
 from ingest import trial
 from ingest.contracts import FEEDS
 from ingest.landing import Format
-from ingest.parse import Rejected, parse
+from ingest.parse import parse
+from ingest.reasons import Rejected
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_only_a_file_that_nothing_vouches_for_is_read_twice(
     import hashlib
     import json
 
-    monkeypatch.setattr("ingest.parse.ends_the_reader", lambda *_: "signal 6")
+    monkeypatch.setattr("ingest.rows.ends_the_reader", lambda *_: "signal 6")
     how = (good, Format.PARQUET, FEEDS["usage"], DAY, 10)
     for manifest in (None, b'{"rows": 1}'):
         with pytest.raises(Rejected, match=r"the reader breaks off \(signal 6\)"):
