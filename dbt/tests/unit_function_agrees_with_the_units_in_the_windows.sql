@@ -49,7 +49,9 @@ with
         where
             device_user_attribution = 'latest'
             and window_starts_on = {{ window_starts_on("window_ends_on", "30") }}
-            and window_ends_on in (select as_of from by_function)
+            {# Not asked of the rows: read twice, all of them would be held. #}
+            and window_ends_on
+            in (cast(null as date) {% for cutoff_on in cutoffs %}, date '{{ cutoff_on }}' {% endfor %})
     ),
 
     by_window as (

@@ -195,15 +195,17 @@ with
     ),
 
     {# What the same devices are counted as by UTC days, and what counts through other devices anyway. #}
+    devices_with_times as (select distinct window_id, product_code, device_id from at_edges_only),
+
     counted_through_edges as (
         select distinct
             unit_activity.window_id, unit_activity.customer_id, unit_activity.product_code, unit_activity.unit_id
         from unit_activity
         inner join
-            devices_at_edges_only
-            on unit_activity.window_id = devices_at_edges_only.window_id
-            and unit_activity.product_code = devices_at_edges_only.product_code
-            and unit_activity.device_id = devices_at_edges_only.device_id
+            devices_with_times
+            on unit_activity.window_id = devices_with_times.window_id
+            and unit_activity.product_code = devices_with_times.product_code
+            and unit_activity.device_id = devices_with_times.device_id
     ),
 
     counted_through_others as (
@@ -216,10 +218,10 @@ with
             and counted_through_edges.product_code = unit_activity.product_code
             and counted_through_edges.unit_id = unit_activity.unit_id
         anti join
-            devices_at_edges_only
-            on unit_activity.window_id = devices_at_edges_only.window_id
-            and unit_activity.product_code = devices_at_edges_only.product_code
-            and unit_activity.device_id = devices_at_edges_only.device_id
+            devices_with_times
+            on unit_activity.window_id = devices_with_times.window_id
+            and unit_activity.product_code = devices_with_times.product_code
+            and unit_activity.device_id = devices_with_times.device_id
     ),
 
     gained as (
