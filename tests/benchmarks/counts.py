@@ -195,13 +195,14 @@ def _of_clickhouse(
 def _of_postgresql(
     conn: duckdb.DuckDBPyConnection, landing: Path, folder: Path
 ) -> Iterator[Callable[[], Counts]]:
-    """A server of its own on a socket in the folder, with memory enough to count by hashing."""
+    """A server of its own on a socket, with memory enough to count by hashing.
+
+    Started by root it runs as `postgres`, who may not look into root's temporary folders.
+    """
     programs = postgresql()
     if programs is None:
         raise SystemExit("PostgreSQL is not installed: apt-get install postgresql")
-    place = folder / "postgresql"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
+    place = Path(tempfile.mkdtemp(prefix="postgresql-"))
     is_root = os.geteuid() == 0
     if is_root:
         shutil.chown(place, "postgres")
