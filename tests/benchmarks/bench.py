@@ -34,7 +34,7 @@ def main() -> None:
         for part in ("load", "counts", "days", "roster", "start-up"):
             (folder / part).mkdir()
         tell(machine())
-        # One day, where the others have thirty: of less, what a file costs at all would be measured.
+        # One day, where others have thirty: of less, what any file costs would be measured.
         tell(load.measure(folder / "load", 10 * wanted.devices, times=3))
         tell(*counts.measure(folder / "counts", wanted.devices, 3, rivals))
         tell(*days.measure(folder / "days", wanted.devices))
