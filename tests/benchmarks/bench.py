@@ -9,37 +9,36 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import tempfile
+import subprocess
+import sys
 from pathlib import Path
 
 import counts
-import days
-import load
-import roster
-import start_up
 from report import machine, tell
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--devices", type=int, default=200_000)
-    wanted = asked.parse_args()
+    devices: int = asked.parse_args().devices
     rivals = ["duckdb", "polars"]
     if importlib.util.find_spec("chdb"):
         rivals.append("clickhouse")
     if counts.postgresql() is not None:
         rivals.append("postgresql")
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
-        for part in ("load", "counts", "days", "roster", "start-up"):
-            (folder / part).mkdir()
-        tell(machine())
-        # One day, where others have thirty: of less, what any file costs would be measured.
-        tell(load.measure(folder / "load", 10 * wanted.devices, times=3))
-        tell(*counts.measure(folder / "counts", wanted.devices, 3, rivals))
-        tell(*days.measure(folder / "days", wanted.devices))
-        tell(roster.measure(folder / "roster", [wanted.devices, 10 * wanted.devices]))
-        tell(*start_up.measure(folder / "start-up"))
+    tell(machine())
+    # One day, where others have thirty: of less, what any file costs would be measured.
+    _run("load.py", "--devices", 10 * devices)
+    _run("counts.py", "--devices", devices, "--rivals", *rivals)
+    _run("days.py", "--devices", devices)
+    _run("roster.py", "--rows", devices, 10 * devices)
+    _run("start_up.py")
+
+
+def _run(part: str, *words: str | int) -> None:
+    """A process of its own: what one that is forked begins with counts as its peak of memory."""
+    command = [sys.executable, str(Path(__file__).with_name(part)), *map(str, words)]
+    subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":
