@@ -11,6 +11,7 @@ import argparse
 import importlib.util
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import counts
@@ -29,7 +30,10 @@ def main() -> None:
     tell(machine())
     # One day, where others have thirty: of less, what any file costs would be measured.
     _run("load.py", "--devices", 10 * devices)
-    _run("counts.py", "--devices", devices, "--rivals", *rivals)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        month = ["--devices", str(devices), "--folder", folder]
+        _run("counts.py", *month, "--rivals", *rivals)
+        _run("draft.py", *month)
     _run("days.py", "--devices", devices)
     _run("roster.py", "--rows", devices, 10 * devices)
     _run("start_up.py")

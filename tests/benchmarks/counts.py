@@ -51,26 +51,31 @@ def postgresql() -> Path | None:
     return max(_POSTGRESQL.glob("*/bin"), default=None)
 
 
-def measure(folder: Path, devices: int, times: int, rivals: list[str]) -> list[Table]:
-    """The counts of one window in every way, then of earlier windows, then a day's upkeep."""
-    home, landing = folder / "home", folder / "landing"
+def load(home: Path, landing: Path, devices: int) -> None:
+    """Thirty-one simulated days in a home, unless it is there already."""
     if not (home / "warehouse.duckdb").exists():
         simulate(
             landing, START, ENDS, partners=60, customers=3000, devices=devices, seed=7,
             format="parquet", seeds=_SEEDS,
         )  # fmt: skip
         muster(home, landing, "load")
+
+
+def measure(folder: Path, devices: int, times: int, rivals: list[str]) -> list[Table]:
+    """The counts of one window in every way, then of earlier windows, then a day's upkeep."""
+    home, landing = folder / "home", folder / "landing"
+    load(home, landing, devices)
     conn = duckdb.connect(str(home / "warehouse.duckdb"), read_only=True)
     conn.execute("set timezone = 'UTC'")
-    seconds, counts = _best(times, lambda: _store(conn, ENDS))
+    seconds, counts = best(times, lambda: _store(conn, ENDS))
     rows = [_row("Musterhouse: days seen as bits", seconds, seconds)]
     for name in rivals:
         words, ways = _RIVALS[name]
         with ways(conn, landing, folder) as count:
-            took, theirs = _best(times, count)
+            took, theirs = best(times, count)
         assert theirs == counts, f"{name} counts otherwise"
         rows.append(_row(words, took, seconds))
-    seconds_of_rules, _ = _best(times, lambda: _rules(conn, ENDS))
+    seconds_of_rules, _ = best(times, lambda: _rules(conn, ENDS))
     rows.append(
         _row("Musterhouse: by the rules of the invoice (R6, R8)", seconds_of_rules, seconds)
     )
@@ -82,8 +87,8 @@ def measure(folder: Path, devices: int, times: int, rivals: list[str]) -> list[T
     dates = [ENDS - timedelta(days=back) for back in (0, 7, 14, 25)]
     past = []
     for day in dates:
-        took, counted = _best(times, lambda day=day: _store(conn, day))
-        took_raw, raw = _best(1, lambda day=day: _raw(conn, day))
+        took, counted = best(times, lambda day=day: _store(conn, day))
+        took_raw, raw = best(1, lambda day=day: of_raw_rows(conn, day))
         assert counted == raw
         past.append((str(day), f"{took:.2f} s", f"{took_raw:.2f} s", f"{took_raw / took:.0f}"))
     conn.close()
@@ -97,13 +102,14 @@ def _row(words: str, seconds: float, ours: float) -> tuple[str, str, str]:
     return words, f"{seconds:.2f}", f"{seconds / ours:.1f}"
 
 
-def _best(times: int, count: Callable[[], Counts]) -> tuple[float, Counts]:
-    best = float("inf")
+def best(times: int, count: Callable[[], Counts]) -> tuple[float, Counts]:
+    """Seconds of the fastest of so many runs, and the answer in order."""
+    least = float("inf")
     for _ in range(times):
         began = time.perf_counter()
         answer = count()
-        best = min(best, time.perf_counter() - began)
-    return best, sorted(answer)
+        least = min(least, time.perf_counter() - began)
+    return least, sorted(answer)
 
 
 def _store(conn: duckdb.DuckDBPyConnection, ends: date) -> Counts:
@@ -141,7 +147,7 @@ _COUNT = """
 """
 
 
-def _raw(conn: duckdb.DuckDBPyConnection, ends: date) -> Counts:
+def of_raw_rows(conn: duckdb.DuckDBPyConnection, ends: date) -> Counts:
     """What a dbt project without a store does: the raw rows of the window, counted again."""
     begins = ends - timedelta(days=29)
     return conn.execute(_COUNT.format(table="raw.usage", begins=begins, ends=ends)).fetchall()
@@ -151,7 +157,7 @@ def _raw(conn: duckdb.DuckDBPyConnection, ends: date) -> Counts:
 def _of_duckdb(
     conn: duckdb.DuckDBPyConnection, landing: Path, folder: Path
 ) -> Iterator[Callable[[], Counts]]:
-    yield lambda: _raw(conn, ENDS)
+    yield lambda: of_raw_rows(conn, ENDS)
 
 
 @contextmanager

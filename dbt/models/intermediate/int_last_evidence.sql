@@ -1,41 +1,38 @@
 {#
-    For every device and firewall in a billing window: the row of a landing file that asserted its
-    last active date. The activity store holds it for the month's latest day; where the cut-off lies
-    before that day, the raw rows are asked.
+    For every device of a customer billed in a window, and every firewall in it: the row of a landing file
+    that asserted its last active date. The activity store holds it for the month's latest day; where the
+    cut-off lies before that day, the raw rows are asked.
+
+    The devices are imported once for each use, as what is used twice is held as a whole.
 #}
-{%- set device_fingerprint = fingerprint(["window_id", "customer_id", "product_code", "device_id"]) %}
+{%- set billed_devices -%}
+    select *, {{ fingerprint(["window_id", "customer_id", "product_code", "device_id"]) }} as device_fingerprint
+    from {{ ref("int_devices_in_window") }}
+    semi join customers using (window_id, customer_id)
+{%- endset %}
 with
-    windows as (select window_id from {{ ref("int_period_windows") }} where purpose = 'billing'),
+    period_windows as (select * from {{ ref("int_period_windows") }} where purpose = 'billing'),
 
-    {# The devices are imported once for each use, as what is used twice is held as a whole. #}
-    fingerprints as (
-        select {{ device_fingerprint }} as device_fingerprint
-        from {{ ref("int_devices_in_window") }}
-        where window_id in (select window_id from windows)
+    customers_of_period as (select * from {{ ref("int_customers_of_period") }}),
+
+    customers as (
+        select period_windows.window_id, customers_of_period.customer_id
+        from period_windows
+        inner join customers_of_period using (period, distributor_id)
     ),
 
-    devices as (
-        select *, {{ device_fingerprint }} as device_fingerprint
-        from {{ ref("int_devices_in_window") }}
-        where window_id in (select window_id from windows)
-    ),
+    fingerprints as ({{ billed_devices }}),
 
-    devices_with_evidence as (
-        select *, {{ device_fingerprint }} as device_fingerprint
-        from {{ ref("int_devices_in_window") }}
-        where window_id in (select window_id from windows) and last_evidence is not null
-    ),
+    devices as ({{ billed_devices }}),
 
-    devices_without_evidence as (
-        select *, {{ device_fingerprint }} as device_fingerprint
-        from {{ ref("int_devices_in_window") }}
-        where window_id in (select window_id from windows) and last_evidence is null
-    ),
+    devices_with_evidence as ({{ billed_devices }} where last_evidence is not null),
+
+    devices_without_evidence as ({{ billed_devices }} where last_evidence is null),
 
     usage as (select * from {{ ref("stg_usage") }}),
 
     firewalls as (
-        select * from {{ ref("int_firewalls_in_window") }} where window_id in (select window_id from windows)
+        select * from {{ ref("int_firewalls_in_window") }} where window_id in (select window_id from period_windows)
     ),
 
     heartbeat as (select * from {{ ref("stg_heartbeat") }}),
