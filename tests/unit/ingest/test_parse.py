@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,7 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from landing_site import DAY, USAGE_HEADER, in_format, usage
 from polars.testing import assert_frame_equal
@@ -22,6 +23,7 @@ from ingest.contracts import FEEDS
 from ingest.landing import Format
 from ingest.parse import Parsed, parse
 from ingest.reasons import Rejected
+from ingest.rows import decompress
 
 CUSTOMERS_HEADER = "snapshot_date,customer_id,customer_name,partner_id,status"
 LICENCES_HEADER = ",".join(FEEDS["licences"].column_names)
@@ -589,6 +591,46 @@ def test_what_is_quoted_by_the_rules_is_read_back_exactly(
     assert names == [(n, f"{name}x") for n, (name, extra) in enumerate(rows, 1) if not extra]
     wrong = [(n, "wrong_field_count") for n, (_, extra) in enumerate(rows, 1) if extra]
     assert parsed.quarantined.select("row_number", "reason").rows() == wrong
+
+
+@given(
+    members=st.lists(st.tuples(st.binary(max_size=60), st.integers(1, 9)), max_size=3),
+    flips=st.one_of(
+        st.just([]), st.lists(st.tuples(st.integers(0, 500), st.integers(0, 7)), max_size=2)
+    ),
+    cut=st.sampled_from([0, 0, 0, 0, 1, 8, 9]),
+    after=st.sampled_from([b"", b"", b"\0", b"\0" * 600, b"x", b"\0x"]),
+    largest=st.one_of(st.none(), st.integers(0, 200)),
+)
+@example(members=[(b"a" * 60, 9), (b"b" * 60, 9)], flips=[], cut=0, after=b"", largest=119)
+@settings(max_examples=500)
+def test_a_gzip_is_unpacked_as_the_standard_library_does(
+    members: list[tuple[bytes, int]],
+    flips: list[tuple[int, int]],
+    cut: int,
+    after: bytes,
+    largest: int | None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    packed = bytearray(b"".join(gzip.compress(text, level, mtime=0) for text, level in members))
+    for at, bit in flips if packed else []:
+        packed[at % len(packed)] ^= 1 << bit
+    packed = packed[: max(0, len(packed) - cut)]
+    path = tmp_path_factory.mktemp("gzip") / "file"
+    path.write_bytes(packed + after)
+    expected: bytes | None
+    try:
+        expected = gzip.decompress(packed + after)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        expected = None
+    if expected is not None and largest is not None and len(expected) > largest:
+        expected = None
+    found: bytes | None
+    try:
+        found = decompress(path, largest)
+    except Rejected:
+        found = None
+    assert found == expected
 
 
 @settings(deadline=None)  # the first Parquet file starts the process that tries such files
