@@ -10,6 +10,7 @@ One model at a time, so that what they took adds up. The folder of counts.py can
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 import time
@@ -54,8 +55,7 @@ def measure(folder: Path, devices: int) -> list[Table]:
     whole, models = _build(settings, _DRAFT)
     # Nothing has landed since, so it looks for new files and shows what stands.
     muster(home, landing, "load")
-    words = ["--home", str(home), "--landing", str(landing), "draft", _PERIOD, "--json"]
-    shown = min(_told(words) for _ in range(4))  # the first one imports
+    shown = min(_shown(home, landing) for _ in range(4))  # the first one imports
     started = muster(home, landing, "draft", _PERIOD).wall
     units = sum(count for _, _, count in counted)
     rows = [
@@ -81,10 +81,14 @@ def measure(folder: Path, devices: int) -> list[Table]:
     ]
 
 
-def _told(words: list[str]) -> float:
+def _shown(home: Path, landing: Path) -> float:
+    words = ["--home", str(home), "--landing", str(landing), "draft", _PERIOD, "--json"]
     began = time.perf_counter()
-    CliRunner().invoke(cli.main, words, catch_exceptions=False)
-    return time.perf_counter() - began
+    answer = CliRunner().invoke(cli.main, words, catch_exceptions=False)
+    took = time.perf_counter() - began
+    drafts = json.loads(answer.stdout)
+    assert [bool(draft["lines"]) for draft in drafts] == 3 * [True], answer.stderr
+    return took
 
 
 def _build(settings: Settings, select: str) -> tuple[float, dict[str, float]]:
