@@ -95,8 +95,11 @@ def decompress(path: Path, largest: int | None) -> bytes:
     most = (
         None if largest is None else min(largest, max(_RATIO_MATTERS_FROM, LARGEST_RATIO * packed))
     )
-    if (text := _one_member(path.read_bytes(), most)) is not None:
-        return text
+    # What is longer than its text may be is not read into memory at once.
+    if largest is None or packed <= largest:
+        text = _one_member(path.read_bytes(), most)
+        if text is not None:
+            return text
     # The standard library, three times as slow, judges and says what is wrong.
     blocks: list[bytes] = []
     unpacked = 0

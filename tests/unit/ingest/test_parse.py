@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from landing_site import DAY, USAGE_HEADER, in_format, usage
 from polars.testing import assert_frame_equal
 
-from ingest.contracts import FEEDS
+from ingest.contracts import FEEDS, LARGEST_FILE_BYTES
 from ingest.landing import Format
 from ingest.parse import Parsed, parse
 from ingest.reasons import Rejected
@@ -395,6 +395,14 @@ def test_a_damaged_gzip_is_refused(folder: Path) -> None:
         flipped = bytearray(whole)
         flipped[at] ^= 1
         assert refusal(folder, bytes(flipped), format=Format.CSV_GZ)[0] == "corrupt_file"
+
+
+def test_a_gzip_longer_than_any_memory_is_refused_by_its_beginning(folder: Path) -> None:
+    path = folder / "file"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # a terabyte of holes takes no disk
+    with pytest.raises(Rejected, match="Not a gzipped file"):
+        decompress(path, LARGEST_FILE_BYTES)
 
 
 def test_a_damaged_parquet_is_refused_or_read_but_never_a_crash(folder: Path) -> None:
