@@ -44,12 +44,16 @@ _VOLUMES = """
 
 @dataclass(frozen=True)
 class VolumeResult:
-    """One expectation: `severity` is critical or warning; `detail` names the files that fail it."""
+    """One expectation: `severity` is critical or warning; `detail` names the files that fail it.
+
+    `failing` are their feeds and sources.
+    """
 
     name: str
     success: bool
     severity: str
     detail: str
+    failing: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,8 @@ def validate_volumes(
         if len(failing) > _LISTED_FILES:
             lines.append(f"… and {len(failing) - _LISTED_FILES} more files")
         detail = "; ".join(lines) or f"{len(files)} files within bounds"
-        return VolumeResult(name, bool(result.success), severity, detail)
+        sources = tuple(sorted({(file.feed, file.source) for file in failing}))
+        return VolumeResult(name, bool(result.success), severity, detail, sources)
 
     return [
         expect(

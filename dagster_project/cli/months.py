@@ -27,7 +27,7 @@ from dagster_project.cli.telling import (
 )
 from dagster_project.cli.whatif import tell_what_if
 from dagster_project.cli.working import check_period, feeds, load_new, working
-from dagster_project.lib import receiving
+from dagster_project.lib import checked, receiving
 from dagster_project.lib.settings import ENGINES, Settings
 
 if TYPE_CHECKING:
@@ -44,7 +44,11 @@ _PERIOD_HEADERS = ("period", "distributor", "state", "number", "amount", "curren
 @main.command()
 @click.pass_obj
 def load(settings: Settings) -> None:
-    """Take in everything new in the landing folder and bring the publication up to date."""
+    """Take in everything new in the landing folder and bring the publication up to date.
+
+    Ends with 0, with 3 when a check on the models failed and will hold somebody's invoice, with 1
+    when it failed.
+    """
     from dagster_project.lib.status import status as find
 
     with working(settings, "load") as open_runner:
@@ -55,10 +59,13 @@ def load(settings: Settings) -> None:
             "the right folder with --landing or MUSTER_LANDING."
         )
     if is_new:
-        tell_feeds(find(settings))
+        found = find(settings)
+        tell_feeds(found)
+        _tell_failed_checks(found)
     else:
         click.echo("Nothing new: the publication is up to date.")
     _tell_ignored(len(receiving.without_partition(settings, feeds())), settings)
+    click.get_current_context().exit(HELD if checked.failed_on_models(settings) else 0)
 
 
 @main.command()
@@ -187,6 +194,7 @@ def status(settings: Settings, tell_all: bool, as_json: bool) -> None:
     if found.periods:
         print_table("Periods", _PERIOD_HEADERS, [_period_row(one) for one in found.periods])
         tell_holds(found.periods, settings)
+    _tell_failed_checks(found)
     tell_corrections(found.corrections)
     tell_flagged(found.flagged, found.periods, tell_all)
     tell_disputes(found.disputes, "Open disputes")
@@ -196,6 +204,11 @@ def status(settings: Settings, tell_all: bool, as_json: bool) -> None:
         click.echo(f"{found.writing} is writing.")
     if found.next or not found.writing:
         click.echo("\n".join(found.next) or "Nothing to do.")
+
+
+def _tell_failed_checks(found: Status) -> None:
+    for one in found.failed_checks:
+        click.echo(f"Check failed: {one}")
 
 
 def _tell_space(space: Space) -> None:

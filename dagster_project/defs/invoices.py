@@ -13,7 +13,7 @@ from pydantic import Field
 
 from dagster_project.defs import checks, writer
 from dagster_project.defs.partitions import months
-from dagster_project.lib import alerts, charts, checked, unused, warehouse
+from dagster_project.lib import alerts, charts, checked, dbt, model_checks, unused, warehouse
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
@@ -117,13 +117,20 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
                         f"An approval is for {one.period}, but this run closes "
                         f"{', '.join(context.partition_keys)}. Approve what this run closes."
                     )
+            if warehouse.built_from(conn) is None:
+                raise dbt.DbtError(
+                    "The models were not all built and tested when a run ended, so no draft can be "
+                    "judged. Run `muster load`, or materialise all models."
+                )
+            on_models = model_checks.kept(conn)
             for period in context.partition_keys:
                 found[period] = validate_draft(conn, period)
                 checked.keep(settings, period, found[period])
                 of_period = [one for one in approvals if one.period == period]
                 ledger = Ledger(settings.ledger)
                 before = records(ledger, period)
-                decided = decide(conn, ledger, period, found[period], of_period)
+                checks_of_period = [*found[period], *on_models]
+                decided = decide(conn, ledger, period, checks_of_period, of_period)
                 _alert(settings, context, decided, before)
                 decisions += decided
         held = [

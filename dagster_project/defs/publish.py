@@ -6,7 +6,7 @@ Copying is `lib/publish.py`; here is what has to be true first.
 import dagster as dg
 
 from dagster_project.defs import invoices, reference, writer
-from dagster_project.defs.warehouse import MARTS, build_models, raise_if_failed
+from dagster_project.defs.warehouse import MARTS, build_models, raise_if_broken
 from dagster_project.lib import charts, dbt, documentation, operations, publish, warehouse
 from dagster_project.lib.settings import Settings
 
@@ -79,5 +79,5 @@ def _rebuild_after_issue(settings: Settings, context: dg.AssetExecutionContext) 
         return 0
     context.log.info("Invoices were issued: building again what reads the ledger")
     results = build_models(settings, context, select=["source:ledger+"], is_complete=True)
-    raise_if_failed(results, settings)
+    raise_if_broken(results, settings)
     return sum(result.outcome == "built" for result in results)

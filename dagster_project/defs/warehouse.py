@@ -3,14 +3,15 @@
 The mapping from dbt to Dagster only; the SQL is in `dbt/`, running it in `lib/dbt.py`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
 from dagster_project.defs import writer
-from dagster_project.lib import dbt, spark, warehouse
+from dagster_project.lib import alerts, checked, dbt, model_checks, spark, warehouse
 from dagster_project.lib.dbt import NodeResult
 from dagster_project.lib.settings import Settings
 
@@ -47,7 +48,7 @@ def build(settings: Settings) -> dg.AssetsDefinition:
 
     @dbt_assets(
         manifest=dbt.manifest(settings),
-        exclude=dbt.FULL_SCAN,
+        exclude=dbt.NOT_IN_PRODUCTION,
         name="models",
         dagster_dbt_translator=Translator(),
         pool=writer.POOL,
@@ -59,7 +60,7 @@ def build(settings: Settings) -> dg.AssetsDefinition:
             with warehouse.connect(settings) as conn:
                 counts = warehouse.row_counts(conn, MARTS)
         yield from _events(context, results, counts)
-        raise_if_failed(results, settings)
+        raise_if_broken(results, settings)
 
     return models
 
@@ -74,7 +75,7 @@ def build_models(
     """Give SQL the ledger as it is, build and test, and stamp what a complete build was made of.
 
     `is_complete` says whether everything stale is in the selection; by default that is when
-    nothing was selected.
+    nothing was selected. What the tests found is kept for the gate.
     """
     from ingest.journal import Journal
 
@@ -98,13 +99,15 @@ def build_models(
             warehouse.mark_built_by(conn, settings.engine)
         waiting = [] if select else warehouse.batches(conn, from_the_beginning=again)
     progress = writer.now_and_then(context.log)
+    find: Callable[[str], model_checks.Rows] | None = None
     if settings.engine == "spark":
         results = spark.build(settings, select=select, complete=complete, progress=progress)
+        find = spark.rows_found
     else:
         if again:
             context.log.info("Computing the whole history with the models as they are now")
         results = dbt.fold(settings, waiting, full_refresh=again, progress=progress)
-        if not any(result.outcome == "failed" for result in results):
+        if dbt.are_built(results):
             if again and waiting:
                 # From here on it is only added to: what ends the build costs no folding again.
                 with warehouse.connect(settings) as conn:
@@ -116,27 +119,52 @@ def build_models(
                 full_refresh=again and not waiting,
                 progress=progress,
             )
-    if complete and not any(result.outcome in ("failed", "skipped") for result in results):
-        with warehouse.connect(settings) as conn:
+    if not dbt.are_built(results):
+        return results
+    with warehouse.connect(settings) as conn:
+        declared = [] if select else _declared(context)
+        find = find or partial(model_checks.rows_found, conn)
+        found = model_checks.judge(conn, results, declared, find)
+        model_checks.keep(conn, "models", found, every=not select)
+        checked.keep(settings, "models", model_checks.kept(conn))
+        if complete:
             warehouse.stamp(conn, inputs)
             if again and settings.engine != "spark":
                 warehouse.mark_refreshed(conn, inputs)
+    for one in [one for one in found if not one.success]:
+        context.log.warning(f"Check {one.name} failed: {one.detail}")
+        fault = alerts.send(
+            settings,
+            "failed_check",
+            check=one.name,
+            distributors=list(one.distributors),
+            detail=one.detail,
+        )
+        if fault:
+            context.log.warning(fault)
     return results
 
 
-def raise_if_failed(results: Sequence[NodeResult], settings: Settings) -> None:
-    """End the step with the models and tests that failed, each with its file and dbt's words."""
-    failed = [result for result in results if result.outcome == "failed"]
-    if not failed:
+def _declared(context: dg.AssetExecutionContext) -> list[str]:
+    """The tests that this step shows as checks; empty where another step builds models."""
+    specs = context.assets_def.check_specs
+    return [
+        spec.metadata[_UNIQUE_ID].split(".")[2]
+        for spec in specs
+        if spec.metadata and _UNIQUE_ID in spec.metadata
+    ]
+
+
+def raise_if_broken(results: Sequence[NodeResult], settings: Settings) -> None:
+    """End the step with the models that could not be built, each with its file and dbt's words."""
+    if dbt.are_built(results):
         return
+    failed = [result for result in results if result.outcome == "failed" and not result.is_test]
     skipped = sum(result.outcome == "skipped" for result in results)
     lines = [f"{len(failed)} of {len(results)} dbt nodes failed, {skipped} were skipped:"]
     for result in failed:
-        is_test = result.unique_id.startswith("test.")
-        found = f" found {result.failures} rows" if is_test and result.failures else ""
-        name = result.unique_id.split(".")[2]
         reason = " ".join(result.message.split())
-        lines.append(f"- {name}{found} ({result.path}): {reason}")
+        lines.append(f"- {result.name} ({result.path}): {reason}")
     lines.append(f"The compiled SQL is in {settings.dbt_target}/compiled.")
     raise dg.Failure(description="\n".join(lines), allow_retries=False)
 
@@ -163,10 +191,11 @@ def _selection(context: dg.AssetExecutionContext) -> list[str]:
 def _events(
     context: dg.AssetExecutionContext, results: Sequence[NodeResult], counts: Mapping[str, int]
 ) -> Iterator[_Event]:
-    """One output a model that was built, one check result a test that ran."""
+    """One output a model that was built, one check result a test; one without a result failed."""
     definition = context.assets_def
     assets = {spec.metadata[_UNIQUE_ID]: spec.key for spec in definition.specs}
     checks = {(spec.metadata or {})[_UNIQUE_ID]: spec.key for spec in definition.check_specs}
+    without_result = set(checks.values()) & set(context.selected_asset_check_keys)
     for result in results:
         metadata: dict[str, Any] = {"seconds": round(result.seconds, 2), "file": result.path}
         asset, check = assets.get(result.unique_id), checks.get(result.unique_id)
@@ -176,12 +205,18 @@ def _events(
                 metadata["dagster/row_count"] = counts[table]
             yield dg.Output(None, output_name=asset.to_python_identifier(), metadata=metadata)
         if check in context.selected_asset_check_keys and check and result.outcome != "skipped":
-            severity = "WARN" if result.outcome == "warned" else "ERROR"
+            without_result.discard(check)
             yield dg.AssetCheckResult(
                 asset_key=check.asset_key,
                 check_name=check.name,
                 passed=result.outcome == "passed",
-                severity=dg.AssetCheckSeverity(severity),
                 description=result.message or None,
                 metadata={**metadata, "failing rows": result.failures or 0},
             )
+    for check in sorted(without_result if dbt.are_built(results) else ()):
+        yield dg.AssetCheckResult(
+            asset_key=check.asset_key,
+            check_name=check.name,
+            passed=False,
+            description="It gave no result.",
+        )

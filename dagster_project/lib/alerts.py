@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from dagster_project.lib.settings import Settings
 
-Event = Literal["failure", "hold", "missing_feed"]
+Event = Literal["failure", "failed_check", "hold", "missing_feed"]
 
 # A pager that hangs must not hang a month-end.
 _SECONDS = 30

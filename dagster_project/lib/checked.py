@@ -1,4 +1,4 @@
-"""What Great Expectations found last, kept beside the run history so that a page can show it.
+"""What the checks found last, kept beside the run history so that page and status can show it.
 
 Keeping and reading only: the run's own asset checks are the same results, and the gate decides.
 """
@@ -16,7 +16,7 @@ from invoicing import durable
 
 
 class Result(Protocol):
-    """What a validation returns, of the landed volumes or of a draft."""
+    """What a check of the landed volumes, of the models or of a draft returns."""
 
     @property
     def name(self) -> str: ...
@@ -39,7 +39,7 @@ class Checked:
 
 
 def keep(settings: Settings, what: str, results: Iterable[Result]) -> None:
-    """Replace what was found of `what`: `volumes`, or the period of a draft."""
+    """Replace what was found of `what`: `volumes`, `models`, or the period of a draft."""
     found = [
         {"name": one.name, "success": bool(one.success), "detail": one.detail} for one in results
     ]
@@ -49,9 +49,19 @@ def keep(settings: Settings, what: str, results: Iterable[Result]) -> None:
 
 
 def read(settings: Settings) -> list[Checked]:
-    """What was found last, the volumes first and then drafts, latest period first."""
+    """What was found last: of the volumes, of the models, then of drafts, latest period first."""
     paths = sorted(_folder(settings).glob("*.json"), key=lambda path: path.stem, reverse=True)
-    return [_read(path) for path in sorted(paths, key=lambda path: path.stem != "volumes")]
+    return [_read(path) for path in paths]
+
+
+def failed_on_models(settings: Settings) -> list[str]:
+    """The failed checks on models and landed files that will hold somebody, a sentence each."""
+    return [
+        f"{name}: {detail}"
+        for one in read(settings)
+        if one.what == "models"
+        for name, detail in one.failed
+    ]
 
 
 def _read(path: Path) -> Checked:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from dagster_project.lib import dbt, warehouse
+from dagster_project.lib import dbt, model_checks, warehouse
 from dagster_project.lib.settings import Settings
 from ingest.contracts import FEEDS
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # What is taken into the warehouse: all that invoicing, publishing and analysts read.
 _MARTS = "path:models/marts"
+# Tests of what is in the warehouse's file, whichever engine made it.
+_ON_WAREHOUSE = "tag:on_warehouse"
 _MASTER = "spark://127.0.0.1:7077"
 _LOOK_SECONDS = 3.0
 
@@ -71,8 +73,9 @@ def build(
     """Build and test on Spark, then take the marts that were built into the warehouse.
 
     A `complete` build computes incremental models from the beginning when other SQL made them, or
-    another warehouse. Results as those of `dbt.build`, of the functions too, which are DuckDB's.
-    Marts are taken in only when no model and no test failed. Raises SparkError and DbtError.
+    another warehouse. Results as those of `dbt.build`, of the functions and of the tests on the
+    warehouse too, which are DuckDB's. Marts are taken in only when every model was built. Raises
+    SparkError and DbtError.
     """
     check_ready()
     folder = settings.spark
@@ -86,8 +89,8 @@ def build(
     if again:
         for one in ("catalog", "warehouse"):
             shutil.rmtree(folder / one, ignore_errors=True)
-    results = dbt.invoke(settings, dbt.build_command(select), progress=progress, target="spark")
-    if any(result.outcome in ("failed", "skipped") for result in results):
+    results = dbt.build(settings, select=select, progress=progress, target="spark")
+    if not dbt.are_built(results):
         return results
     if again:
         with warehouse.connect(settings) as conn:
@@ -105,7 +108,17 @@ def build(
     for result in taken:
         if result.outcome != "built" or result.unique_id not in told:
             told[result.unique_id] = result
+    if dbt.are_built(taken):
+        for result in dbt.run_tests(settings, select=[_ON_WAREHOUSE], progress=progress):
+            told[result.unique_id] = result
     return list(told.values())
+
+
+def rows_found(sql: str) -> model_checks.Rows:
+    """The result of a test's SQL on Spark, only what says whose the rows are."""
+    owners = [name for name in _session().sql(sql).columns if name in model_checks.OWNERS]
+    found = _session().sql(sql).select(*owners).distinct().collect() if owners else []
+    return owners, [tuple(row) for row in found]
 
 
 def _session() -> Any:

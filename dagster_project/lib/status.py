@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dagster_project.lib import backup, lock, receiving
+from dagster_project.lib import backup, checked, lock, receiving
 from dagster_project.lib.settings import Settings
 from dagster_project.lib.space import Space, space
 
@@ -96,7 +96,8 @@ class CorrectionStatus:
 class Status:
     """`disputes` are the open ones, `not_backed_up` counts documents that are in no backup.
 
-    `next` says what a person could do now, most urgent first.
+    `failed_checks` hold the distributors whose rows they found. `next` says what a person could do
+    now, most urgent first.
     """
 
     home: str
@@ -105,6 +106,7 @@ class Status:
     corrections: list[CorrectionStatus]
     flagged: list[Flagged]
     disputes: list[Dispute]
+    failed_checks: list[str]
     pending_folders: int
     ignored_folders: int
     unrecognised: list[str]
@@ -144,6 +146,7 @@ def status(settings: Settings) -> Status:
             corrections=_corrections(documents, conn),
             flagged=_flagged(conn),
             disputes=[one for one in disputes.every(ledger) if one.is_open],
+            failed_checks=checked.failed_on_models(settings),
             pending_folders=len(pending),
             ignored_folders=len(ignored),
             unrecognised=_unrecognised(settings),

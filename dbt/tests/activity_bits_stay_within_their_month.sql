@@ -6,10 +6,10 @@
 
 with
     stored as (
-        select 'device' as entity, device_id as id, activity_month, active_days
+        select 'device' as entity, customer_id, device_id as id, activity_month, active_days
         from {{ ref("device_activity") }}
         union all
-        select 'firewall' as entity, serial_number as id, activity_month, active_days
+        select 'firewall' as entity, customer_id, serial_number as id, activity_month, active_days
         from {{ ref("firewall_activity") }}
     )
 

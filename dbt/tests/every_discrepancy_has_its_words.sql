@@ -6,6 +6,6 @@
 with
     discrepancies as (select * from {{ ref("discrepancies") }}), kinds as (select * from {{ ref("discrepancy_kinds") }})
 
-select discrepancies.kind, discrepancies.severity
+select discrepancies.kind, discrepancies.severity, discrepancies.distributor_id
 from discrepancies
 anti join kinds on discrepancies.kind = kinds.kind and discrepancies.severity = kinds.severity

@@ -4,7 +4,13 @@
     R2, R9: active_firewalls(as_of, 30) describes on every cut-off of a drafted period the same firewalls, by the same
     heartbeat, as the windows the invoice is counted over. A second path from the bits to the count.
 #}
-{{ config(enabled=target.type == "duckdb", meta={"dagster": {"ref": {"name": "active_firewalls"}}}) }}
+{{
+    config(
+        tags=["code_agreement"],
+        enabled=target.type == "duckdb",
+        meta={"dagster": {"ref": {"name": "active_firewalls"}}},
+    )
+}}
 
 {%- set cutoffs = [] -%}
 {%- if execute -%}

@@ -9,7 +9,11 @@
     anywhere with money in its name is anything but DECIMAL. Breaks when a division or an average of DECIMAL, which
     returns DOUBLE, reaches a column: amounts would differ in the last digit from machine to machine.
 #}
-{{ config(enabled=target.type == "duckdb", meta={"dagster": {"ref": {"name": "draft_invoices"}}}) }}
+{{
+    config(
+        tags=["on_warehouse"], enabled=target.type == "duckdb", meta={"dagster": {"ref": {"name": "draft_invoices"}}}
+    )
+}}
 
 select table_schema, table_name, column_name, data_type
 from information_schema.columns

@@ -45,6 +45,7 @@ with
 
 select
     'whole' as level,
+    cast(null as string) as distributor_id,
     coalesce(of_customers.as_of, of_partners.as_of) as as_of,
     coalesce(of_customers.product_code, of_partners.product_code) as what,
     of_customers.active_units as expected,
@@ -55,6 +56,7 @@ where of_customers.active_units is distinct from of_partners.active_units
 union all
 select
     'category' as level,
+    coalesce(by_partner.distributor_id, by_category.distributor_id) as distributor_id,
     coalesce(by_partner.as_of, by_category.as_of) as as_of,
     coalesce(by_partner.partner_id, by_category.partner_id) as what,
     by_partner.active_units as expected,

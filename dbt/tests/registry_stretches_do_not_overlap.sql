@@ -6,16 +6,22 @@
 
 with
     stretches as (
-        select 'customers' as registry, customer_id as key, valid_from, valid_to
+        select 'customers' as registry, customer_id as key, customer_id, null as partner_id, valid_from, valid_to
         from {{ ref("int_customers") }}
         union all
-        select 'partners' as registry, partner_id as key, valid_from, valid_to
+        select 'partners' as registry, partner_id as key, null as customer_id, partner_id, valid_from, valid_to
         from {{ ref("int_partners") }}
         union all
-        select 'licences' as registry, concat_ws('', licence_id, ' ', customer_id) as key, valid_from, valid_to
+        select
+            'licences' as registry,
+            concat_ws('', licence_id, ' ', customer_id) as key,
+            customer_id,
+            null as partner_id,
+            valid_from,
+            valid_to
         from {{ ref("int_licences") }}
         union all
-        select 'transfers' as registry, transfer_id as key, valid_from, valid_to
+        select 'transfers' as registry, transfer_id as key, customer_id, null as partner_id, valid_from, valid_to
         from {{ ref("int_transfers") }}
     ),
 

@@ -7,7 +7,11 @@
     cut-off of a drafted period the units, and the dates of each, that the invoice is counted from. The live page of
     managed customers rests on them. A second path from the bits to the unit; policy `any` is not their business.
 #}
-{{ config(enabled=target.type == "duckdb", meta={"dagster": {"ref": {"name": "active_units"}}}) }}
+{{
+    config(
+        tags=["code_agreement"], enabled=target.type == "duckdb", meta={"dagster": {"ref": {"name": "active_units"}}}
+    )
+}}
 
 {%- set cutoffs = [] -%}
 {%- if execute -%}

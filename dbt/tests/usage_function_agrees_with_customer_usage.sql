@@ -6,7 +6,11 @@
     customer_usage says for products counted by user or device. Analysts rely on it when they move the date; it is a
     second path from the bits to the count. Policy `any` and other window lengths are not the function's business.
 #}
-{{ config(enabled=target.type == "duckdb", meta={"dagster": {"ref": {"name": "active_users"}}}) }}
+{{
+    config(
+        tags=["code_agreement"], enabled=target.type == "duckdb", meta={"dagster": {"ref": {"name": "active_users"}}}
+    )
+}}
 
 {%- set cutoffs = [] -%}
 {%- if execute -%}

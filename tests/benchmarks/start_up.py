@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 import tiny
 from report import Table, tell
 
+from dagster_project.lib.dbt import NOT_IN_PRODUCTION
 from ingest.simulate import simulate
 
 REPOSITORY = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ _LIBRARIES = {
     "import great_expectations, great_expectations.expectations",
 }
 _ALL_LIBRARIES = "; ".join(_LIBRARIES.values())
-_SAME_TESTS = ("--exclude-resource-type", "unit_test", "--exclude", "tag:full_scan")
+_SAME_TESTS = ("--exclude-resource-type", "unit_test", "--exclude", *NOT_IN_PRODUCTION.split())
 _AFTER_ISSUING = ("--select", "source:ledger+")
 _RUNS = """
 import dagster as dg
