@@ -105,7 +105,7 @@ def _periods(conn: duckdb.DuckDBPyConnection, as_of: date) -> list[_Period]:
         """
     ).fetchall()
     found = [
-        _Period(*row[:6], policies["active_window_days"], policies["firewall_evidence"])
+        _Period(*(*row[:6], policies["active_window_days"], policies["firewall_evidence"]))
         for row in rows
         for policies in [json.loads(row[7])]
         if row[5] <= as_of <= row[6]

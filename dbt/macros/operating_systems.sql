@@ -21,6 +21,8 @@
 #}
 {% macro is_sfos_evidence(operating_system, firewall_evidence) -%}
     case
-        when {{ firewall_evidence }} = 'latest' then {{ operating_system }} = 'SFOS' else {{ is_sfos(operating_system) }}
+        when {{ firewall_evidence }} = 'latest'
+        then {{ operating_system }} = 'SFOS'
+        else {{ is_sfos(operating_system) }}
     end
 {%- endmacro %}

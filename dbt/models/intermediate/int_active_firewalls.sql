@@ -103,9 +103,7 @@ with
     candidates as (
         select
             *,
-            licence_type is not distinct from 'monthly'
-            and operating_system = 'SFOS'
-            and not is_replaced as is_licensed
+            licence_type is not distinct from 'monthly' and operating_system = 'SFOS' and not is_replaced as is_licensed
         from claimed
         union all
         select *, false as is_licensed

@@ -40,8 +40,7 @@ with
     evidence as (
         select *, {{ latest_day("active_days", "activity_month") }} as last_active_on
         from heard
-        qualify
-            firewall_evidence = 'latest' or is_sfos = bool_or(is_sfos) over (partition by window_id, serial_number)
+        qualify firewall_evidence = 'latest' or is_sfos = bool_or(is_sfos) over (partition by window_id, serial_number)
     ),
 
     latest_description as (

@@ -27,8 +27,7 @@ with
             and licences.product_code in (select product_code from products)
     )
 
-select
-    held.period, held.distributor_id, held.licence_id, held.serial_number, later.serial_number as later_serial_number
+select held.period, held.distributor_id, held.licence_id, held.serial_number, later.serial_number as later_serial_number
 from held
 inner join
     held as later

@@ -6,18 +6,13 @@
     )
 }}
 
-{#
-    By the policy in force. No catalog name: the function is copied into the published file and asks what stands
-    beside it.
-#}
-select *
-from
-    {{ ref("firewalls_by_evidence").include(database=false) }} (
-        as_of,
-        window_days,
-        (
-            select coalesce(max(value), 'latest')
-            from {{ source("reference", "policies").include(database=false) }}
-            where policy = 'firewall_evidence'
-        )
+{# By the policy in force. #}
+{%- set policy_in_force -%}
+    (
+        select coalesce(max(value), 'latest')
+        from {{ source("reference", "policies").include(database=false) }}
+        where policy = 'firewall_evidence'
     )
+{%- endset -%}
+
+{{ firewalls_heard(policy_in_force) }}
