@@ -108,9 +108,13 @@ _POLICIES = {
     "recomputed_periods": _integer("value", 0, 36),
     "release": SeedColumn("value", allowed=("automatic", "approved")),
     "issue_days": _integer("value", 0, 90),
+    # Without them a seed keeps the older way, the second of each.
+    "firewall_evidence": SeedColumn("value", allowed=("sfos", "latest")),
+    "replaced_hardware": SeedColumn("value", allowed=("once", "each")),
     # 0 keeps all of them for ever, and so does a seed without it.
     "raw_retention_months": _integer("value", 0, 600),
 }
+_OPTIONAL_POLICIES = ("firewall_evidence", "replaced_hardware", "raw_retention_months")
 _SAFETY_BOUNDS = {
     "largest_quantity": _integer("value", 1),
     "largest_amount": _integer("value", 1),
@@ -238,7 +242,7 @@ _CONTRACTS = (
         ),
         key=("policy",),
         settings=_POLICIES,
-        required_keys=tuple(one for one in _POLICIES if one != "raw_retention_months"),
+        required_keys=tuple(one for one in _POLICIES if one not in _OPTIONAL_POLICIES),
     ),
     SeedContract(
         seed="safety_bounds",

@@ -19,11 +19,13 @@ from invoicing.canonical import JsonObject, canonical_json, money_text, price_te
 from invoicing.draft import DraftInvoice, Row, Tax
 from invoicing.ledger import FOLLOWS, Head
 
-# Documents of format 1 carry no tax and of the customers only those that are billed; they are
-# verified, rendered and made again as they were.
-FORMAT = "musterhouse-document/2"
+# Documents of format 1 carry no tax and of the customers only those that are billed, those of format
+# 2 do not say how firewalls are counted; they are verified, rendered and made again as they were.
+FORMAT = "musterhouse-document/3"
+WITHOUT_FIREWALL_POLICIES = "musterhouse-document/2"
 WITHOUT_TAX = "musterhouse-document/1"
 _SINCE_2 = ("managed_customers", "psa_changes", "tax")
+_POLICIES_SINCE_3 = ("firewall_evidence", "replaced_hardware")
 _PACKAGES = ("musterhouse", "duckdb", "dbt-core", "dbt-duckdb")
 RATE_DECIMALS = 2
 PRODUCT = ("product_code", "product_name", "category", "billing_unit", "sku", "listing_order")
@@ -104,9 +106,17 @@ def in_format(content: JsonObject, name: str) -> JsonObject:
     """The content as a document of an earlier format has it, key for key (R26)."""
     if name == FORMAT:
         return content
-    if name != WITHOUT_TAX:
+    if name not in (WITHOUT_FIREWALL_POLICIES, WITHOUT_TAX):
         raise ValueError(f"{name} is no format of documents this version knows")
-    return {**{key: value for key, value in content.items() if key not in _SINCE_2}, "format": name}
+    policies = content["policies"]
+    found = {
+        **content,
+        "format": name,
+        "policies": {key: policies[key] for key in policies if key not in _POLICIES_SINCE_3},
+    }
+    if name == WITHOUT_TAX:
+        found = {key: value for key, value in found.items() if key not in _SINCE_2}
+    return found
 
 
 def _totals_by(

@@ -154,8 +154,10 @@ _SAME = (
     "and now.unit_id = before.unit_id"
 )
 # A passive member of a cluster counts through the other one: it has neither joined nor left.
-_NOW = _active("roster", "ha_member", "not_sfos")
-_BEFORE = _active("roster_before", "not_sfos")
+# One whose licence went to the hardware in its place has left, and does not come while that is so.
+_NOT_COUNTED = ("not_sfos", "replaced_hardware")
+_NOW = _active("roster", "ha_member", *_NOT_COUNTED)
+_BEFORE = _active("roster_before", *_NOT_COUNTED)
 _JOINED = f"""
     select now.customer_id, now.product_code, now.unit_id
     from ({_NOW}) as now anti join ({_BEFORE}) as before on {_SAME}
@@ -163,7 +165,7 @@ _JOINED = f"""
 _LEFT = f"""
     select before.customer_id, before.product_code, before.unit_id
     from ({_BEFORE}) as before
-    anti join ({_active("roster", "not_sfos")}) as now on {_SAME}
+    anti join ({_active("roster", *_NOT_COUNTED)}) as now on {_SAME}
 """
 
 

@@ -37,6 +37,7 @@ class _Period:
     minor_units: int
     period_starts_on: date
     window_days: int
+    firewall_evidence: str
 
 
 def latest(conn: duckdb.DuckDBPyConnection) -> date | None:
@@ -104,8 +105,9 @@ def _periods(conn: duckdb.DuckDBPyConnection, as_of: date) -> list[_Period]:
         """
     ).fetchall()
     found = [
-        _Period(*(*row[:6], json.loads(row[7])["active_window_days"]))
+        _Period(*(*row[:6], policies["active_window_days"], policies["firewall_evidence"]))
         for row in rows
+        for policies in [json.loads(row[7])]
         if row[5] <= as_of <= row[6]
     ]
     if not found:
@@ -128,11 +130,12 @@ def _of_period(
     from invoicing.roster_summary import of_tables
 
     key = [period.period, period.distributor_id, period.currency]
-    _load_units(conn, key, as_of, period.window_days)
+    _load_units(conn, key, as_of, period.window_days, period.firewall_evidence)
     has_before = _load_before(conn, ledger, period)
     rosters = of_tables(conn, has_before=has_before)
     counted = _counts(conn)
-    _load_units(conn, key, as_of, (as_of - period.period_starts_on).days + 1)
+    days_to_date = (as_of - period.period_starts_on).days + 1
+    _load_units(conn, key, as_of, days_to_date, period.firewall_evidence)
     to_date = {one: active for one, (active, _, _) in _counts(conn).items()}
     managed, not_billed = _managed(conn, key, as_of, counted)
     return Usage(
@@ -153,11 +156,14 @@ def _of_period(
     )
 
 
-def _load_units(conn: duckdb.DuckDBPyConnection, key: list[str], as_of: date, days: int) -> None:
+def _load_units(
+    conn: duckdb.DuckDBPyConnection, key: list[str], as_of: date, days: int, evidence: str
+) -> None:
     """Table `roster`: the units active on the dates up to one, of the customers of a draft.
 
     A firewall counts as int_active_firewalls has it: for its licence's customer and product, of an
-    active-passive cluster the licensed member heard last (R9); without a licence it is unassigned.
+    active-passive cluster the licensed member heard last, of the serials of one licence the latest
+    that is active (R9); without a licence it is unassigned.
     """
     conn.execute(
         """
@@ -170,21 +176,42 @@ def _load_units(conn: duckdb.DuckDBPyConnection, key: list[str], as_of: date, da
 
             claims as (select * from quality.firewall_claims where period = $period),
 
-            firewalls as (select * from activity.active_firewalls($as_of, $days)),
+            firewalls as (
+                select * from activity.firewalls_by_evidence($as_of, $days, $evidence)
+            ),
+
+            replaced as (
+                select distinct repointed.licence_id, repointed.serial_number
+                from quality.repointed_licences as repointed
+                inner join firewalls on repointed.later_serial_number = firewalls.serial_number
+                where
+                    repointed.period = $period and repointed.distributor_id = $distributor
+                    and firewalls.operating_system = 'SFOS'
+            ),
 
             candidates as (
                 select
                     firewalls.*,
                     claims.customer_id as licence_customer_id,
                     claims.product_code,
+                    replaced.licence_id is not null as is_replaced,
                     operating_system = 'SFOS'
+                    and not is_replaced
                     and coalesce(claims.licence_type = 'monthly', false) as is_licensed,
                     operating_system = 'SFOS'
                     and coalesce(cluster_mode = 'active-passive', false)
                     and cluster_id is not null as is_in_pair
                 from firewalls
                 left join claims on firewalls.serial_number = claims.serial_number
+                left join
+                    replaced
+                    on claims.licence_id = replaced.licence_id
+                    and claims.serial_number = replaced.serial_number
+                    and claims.licence_type = 'monthly'
                 where claims.distributor_id is null or claims.distributor_id = $distributor
+                qualify
+                    not is_replaced
+                    or bool_and(is_replaced) over (partition by firewalls.serial_number)
             ),
 
             pairs as (
@@ -207,6 +234,7 @@ def _load_units(conn: duckdb.DuckDBPyConnection, key: list[str], as_of: date, da
                     serial_number as unit_id,
                     case
                         when operating_system <> 'SFOS' then 'not_sfos'
+                        when is_replaced then 'replaced_hardware'
                         when is_in_licensed_pair and not is_counted_of_pair then 'ha_member'
                     end as reason,
                     last_active_on,
@@ -236,7 +264,7 @@ def _load_units(conn: duckdb.DuckDBPyConnection, key: list[str], as_of: date, da
                 from billing.draft_not_billed
                 where
                     period = $period and distributor_id = $distributor
-                    and reason not in ('ha_member', 'not_sfos')
+                    and reason not in ('ha_member', 'not_sfos', 'replaced_hardware')
                 group by customer_id, product_code
             ),
 
@@ -266,6 +294,7 @@ def _load_units(conn: duckdb.DuckDBPyConnection, key: list[str], as_of: date, da
             "currency": key[2],
             "as_of": as_of,
             "days": days,
+            "evidence": evidence,
         },
     )
 

@@ -60,6 +60,8 @@
         then 'identity'
         when 'not_sfos'
         then 'identity'
+        when 'replaced_hardware'
+        then 'identity'
         when 'outside_window'
         then 'window'
         when 'unknown_product'

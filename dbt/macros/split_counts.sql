@@ -30,7 +30,7 @@
 
         device_activity as (select * from {{ device_activity }}),
 
-        firewall_activity as (select * from {{ firewall_activity }} where operating_system = 'SFOS'),
+        firewall_activity as (select * from {{ firewall_activity }} where {{ is_sfos("operating_system") }}),
 
         firewall_claims as (select * from {{ firewall_claims }}),
 

@@ -333,8 +333,10 @@ def valid_on(rows: Iterable[dict[str, str]], day: date) -> Seed:
     ]
 
 
-def policy(seeds: Path, name: str) -> str:
-    return next(row["value"] for row in seed(seeds, "policies") if row["policy"] == name)
+def policy(seeds: Path, name: str, without: str | None = None) -> str:
+    """The value of a policy; `without`, of one that a seed need not hold."""
+    found = (row["value"] for row in seed(seeds, "policies") if row["policy"] == name)
+    return next(found) if without is None else next(found, without)
 
 
 @dataclass(frozen=True)
@@ -605,8 +607,11 @@ def count_usage(
     }
 
 
-def licences_that_count(licences: Collection[Licence]) -> list[Licence]:
-    """R9, the licences of one serial: the latest, and those that overlap it with other products.
+def licences_that_count(
+    licences: Collection[Licence], elsewhere: Collection[str] = ()
+) -> list[Licence]:
+    """R9, the licences of one serial: the latest, and those that overlap it with other products;
+    but for those of `elsewhere`, which cover another serial.
 
     Reading: the latest is the one in effect last in the period, then the one that began last, then
     the smallest licence and customer id. Overlap is a day of the period on which both were in
@@ -616,9 +621,38 @@ def licences_that_count(licences: Collection[Licence]) -> list[Licence]:
     latest_first.sort(key=lambda one: (max(one.in_effect), min(one.in_effect)), reverse=True)
     by_product: dict[str, Licence] = {}
     for licence in latest_first:
-        if licence.in_effect & latest_first[0].in_effect:
+        if licence.in_effect & latest_first[0].in_effect and licence.licence_id not in elsewhere:
             by_product.setdefault(licence.product_code, licence)
     return list(by_product.values())
+
+
+def covering_others(
+    by_serial: dict[str, list[Licence]], active: Collection[str]
+) -> dict[str, set[str]]:
+    """R9, serial → the licences that held it and cover another one now: of the active serials of a
+    licence_id the latest it held.
+
+    Reading: two serials held on one day are no change of the serial.
+    """
+    held: defaultdict[str, defaultdict[str, set[date]]] = defaultdict(lambda: defaultdict(set))
+    for serial, of_serial in by_serial.items():
+        for licence in of_serial:
+            held[licence.licence_id][serial] |= licence.in_effect
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for licence_id, serials in held.items():
+        for serial, on_days in serials.items():
+            if any(
+                other in active and max(others) > max(on_days) and not others & on_days
+                for other, others in serials.items()
+                if other != serial
+            ):
+                found[serial].add(licence_id)
+    return found
+
+
+def sent_as_sfos(operating_system: pl.Expr) -> pl.Expr:
+    """R9: read without the spaces around it, in any case, by its beginning."""
+    return operating_system.str.strip_chars(" ").str.to_lowercase().str.starts_with("sfos")
 
 
 def count_firewalls(
@@ -626,12 +660,16 @@ def count_firewalls(
     licences: list[Licence],
     period: BillingPeriod,
     units: dict[str, str],
+    evidence: str,
+    replaced: str,
 ) -> Counts:
-    """R9. A serial is described by its latest heartbeat in the window.
+    """R9. A serial is described by its latest heartbeat in the window; under `evidence` = `sfos` by
+    its latest as SFOS, and one sent as another system is none.
 
     Reading: the latest is the latest time; told twice, the later snapshot, then the smaller source
-    and customer. Its operating system must be SFOS by name. A cluster is scoped by the heartbeat's
-    customer; its members are the SFOS serials heard in the window, so "any is active" is given.
+    and customer. Under `latest` its system must be SFOS by its exact name. A cluster is scoped by
+    the heartbeat's customer; its members are the SFOS serials heard in the window, so "any is
+    active" is given.
     Reading: "active last" goes by date, as R6 and R8 do. A cluster id without a mode, or a mode
     without an id, is no cluster.
     """
@@ -639,28 +677,37 @@ def count_firewalls(
     for licence in licences:
         if units.get(licence.product_code) == "firewall" and licence.serial_number is not None:
             by_serial[licence.serial_number].append(licence)
+    system = pl.col("operating_system")
     heard = (
         heartbeats.filter(pl.col("active_on").is_between(period.window_starts_on, period.cutoff))
+        .filter(sent_as_sfos(system) if evidence == "sfos" else pl.lit(True))
         .sort("source", "customer_id")
         .sort("last_heartbeat_at", "snapshot_date", descending=True, maintain_order=True)
         .unique("serial_number", keep="first", maintain_order=True)
-        .filter(pl.col("operating_system") == "SFOS")
+        .filter(pl.lit(True) if evidence == "sfos" else system == "SFOS")
         .to_dicts()
     )
+    elsewhere: dict[str, set[str]] = {}
+    if replaced == "once":
+        elsewhere = covering_others(by_serial, {one["serial_number"] for one in heard})
+
+    def covered_by(serial: str) -> list[Licence]:
+        return licences_that_count(by_serial[serial], elsewhere.get(serial, ()))
+
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     clusters: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
     for firewall in heard:
         if firewall["cluster_mode"] == "active-passive" and firewall["cluster_id"] is not None:
             clusters[firewall["customer_id"], firewall["cluster_id"]].append(firewall)
             continue
-        for licence in licences_that_count(by_serial[firewall["serial_number"]]):
+        for licence in covered_by(firewall["serial_number"]):
             counts[licence.customer_id, licence.product_code] += 1
     for members in clusters.values():
         members.sort(key=lambda firewall: firewall["serial_number"])
         members.sort(key=lambda firewall: firewall["active_on"], reverse=True)
         by_product: dict[str, Licence] = {}
         for firewall in members:
-            for licence in licences_that_count(by_serial[firewall["serial_number"]]):
+            for licence in covered_by(firewall["serial_number"]):
                 by_product.setdefault(licence.product_code, licence)
         for licence in by_product.values():
             counts[licence.customer_id, licence.product_code] += 1
@@ -694,6 +741,10 @@ def recount(landing: Path, seeds: Path, period: str) -> pl.DataFrame:
     """
     skew = int(policy(seeds, "clock_skew_minutes"))
     attribution = policy(seeds, "device_user_attribution")
+    firewalls_by = (
+        policy(seeds, "firewall_evidence", without="latest"),
+        policy(seeds, "replaced_hardware", without="each"),
+    )
     periods = billing_periods(seeds, period)
     registry = Registry(landing, skew)
     records = partners_of_record(registry, periods, period)
@@ -711,7 +762,7 @@ def recount(landing: Path, seeds: Path, period: str) -> pl.DataFrame:
         units = billing_units(seeds, own.cutoff)
         licences = monthly_licences(registry, own)
         counts = count_usage(usage, own, units, attribution)
-        counts |= count_firewalls(heartbeats, licences, own, units)
+        counts |= count_firewalls(heartbeats, licences, own, units, *firewalls_by)
         for customer_id, product_code in {(one.customer_id, one.product_code) for one in licences}:
             record = records.get(customer_id)
             if (

@@ -47,6 +47,7 @@ SEEDS = {
     ),
     "policies": (
         "policy,value\nactive_window_days,30\ndevice_user_attribution,latest\nclock_skew_minutes,10\n"
+        "firewall_evidence,sfos\nreplaced_hardware,once\n"
     ),
     "programmes": (
         "programme,bills_monthly,closed_to_new_on\n"
@@ -485,6 +486,67 @@ def test_utm_9_never_counts(walls: Books) -> None:
     walls.heartbeat("S1", "01-15", system="UTM 9")
     walls.heartbeat("S2", "01-15")
     assert walls.counts() == {("C1", "FWA"): 1}
+
+
+def mixed_systems(walls: Books) -> None:
+    """S1 SFOS on the 5th and UTM 9 on the 20th, S2 the other way round, S3 SFOS by other names."""
+    for serial, first, second in (
+        ("S1", "SFOS", "UTM 9"),
+        ("S2", "UTM 9", "SFOS"),
+        ("S3", "sfos", "SFOS 20.0"),
+        ("S4", "UTM 9", "XGOS"),
+    ):
+        walls.licence(f"L{serial}", "C1", "FWA", serial=serial)
+        walls.heartbeat(serial, "01-05", system=first)
+        walls.heartbeat(serial, "01-20", system=second)
+
+
+def test_a_heartbeat_as_sfos_is_evidence_and_another_is_none(walls: Books) -> None:
+    mixed_systems(walls)  # S1, S2 and S3; S4 never sent as SFOS
+    assert walls.counts() == {("C1", "FWA"): 3}
+
+
+def test_under_latest_the_system_of_the_latest_heartbeat_decides(walls: Books) -> None:
+    mixed_systems(walls)  # S2 alone: S1 ended as UTM 9, S3 and S4 not as SFOS by its exact name
+    walls.seed("policies", "firewall_evidence,sfos\n", "")  # as in a seed that does not hold it
+    assert walls.counts() == {("C1", "FWA"): 1}
+
+
+def re_pointed(walls: Books, name: str, before: str, after: str) -> None:
+    """A licence that is on one serial up to 14 January and on another from the 15th."""
+    walls.licence(name, "C1", "FWA", serial=before)
+    walls.licence(name, "C1", "FWA", serial=after, on="01-15")
+
+
+@pytest.mark.parametrize(
+    ("heard", "units"),
+    [(("S1", "S2"), 1), (("S1",), 1), (("S2",), 1), ((), 0)],
+    ids=["both", "new_silent", "old_silent", "both_silent"],
+)
+def test_a_licence_that_is_re_pointed_counts_once(
+    walls: Books, heard: tuple[str, ...], units: int
+) -> None:
+    re_pointed(walls, "L1", "S1", "S2")
+    for serial in heard:
+        walls.heartbeat(serial, "01-20")
+    assert walls.counts() == {("C1", "FWA"): units}
+
+
+def test_a_replaced_serial_counts_when_another_licence_covers_it(walls: Books) -> None:
+    walls.licence("L2", "C1", "FWB", serial="S1", on="01-15")
+    re_pointed(walls, "L1", "S1", "S2")
+    walls.licence("L2", "C1", "FWB", serial="S1")
+    for serial in ("S1", "S2"):
+        walls.heartbeat(serial, "01-20")
+    assert walls.counts() == {("C1", "FWA"): 1, ("C1", "FWB"): 1}
+
+
+def test_under_each_every_serial_of_a_licence_counts(walls: Books) -> None:
+    re_pointed(walls, "L1", "S1", "S2")
+    walls.seed("policies", "replaced_hardware,once", "replaced_hardware,each")
+    for serial in ("S1", "S2"):
+        walls.heartbeat(serial, "01-20")
+    assert walls.counts() == {("C1", "FWA"): 2}
 
 
 def test_only_monthly_firewall_licences_cover(walls: Books) -> None:

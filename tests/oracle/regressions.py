@@ -55,12 +55,12 @@ def used(
     }
 
 
-def heard(on: date, of: str = "c0", serial: str = "s0") -> Row:
+def heard(on: date, of: str = "c0", serial: str = "s0", system: str = "SFOS") -> Row:
     return {
         "customer_id": of,
         "serial_number": serial,
         "model": "XGS 107",
-        "operating_system": "SFOS",
+        "operating_system": system,
         "firmware_version": "20.0.1",
         "last_heartbeat_at": f"{on}T12:00:00Z",
     }
@@ -204,6 +204,29 @@ def licences_of(*serials: str, product: str = "F1") -> list[Row]:
     ]
 
 
+def as_systems(on: date, **systems: str) -> list[Row]:
+    """What serials sent on a day, each as a system."""
+    return [heard(on, serial=serial, system=system) for serial, system in systems.items()]
+
+
+def re_pointed(*serials: tuple[str, str], at: int) -> list[Row]:
+    """Licences of pairs of serials, before (0) or after (1) they went from one to the other."""
+    return [
+        licence(product="F1", licence_id=f"l{pair[0]}", serial_number=pair[at]) for pair in serials
+    ]
+
+
+_REPLACED = (
+    ("s0", "s0n"),
+    ("s1", "s1n"),
+    ("s2", "s2n"),
+    ("s3", "s3n"),
+    ("s4", "s4n"),
+    ("s5", "s5n"),
+)
+_STAYS = licence(product="F2", licence_id="l9", serial_number="s5")
+
+
 # What made-up vendors seldom are. Beside each what it bills by hand: (period, distributor) → EUR.
 RARE: dict[str, tuple[Vendor, dict[tuple[str, str], str]]] = {
     # R11: closed from the day after `closed` first appears: in effect on the first of February, so
@@ -296,6 +319,59 @@ RARE: dict[str, tuple[Vendor, dict[tuple[str, str], str]]] = {
             ),
         ),
         {("2026-01", "a"): "30.00"},
+    ),
+    # R9: SFOS by any spelling is evidence on its day, whatever came before or after: s0 (SFOS, then
+    # UTM 9), s1 (UTM 9, then SFOS), s3, s4 and s5. Not s2, only ever UTM 9, nor s6, of a system
+    # nobody knows, until the file of the 10th is replaced in February and says s2 was SFOS on the
+    # 9th: 50.00 are billed, 10.00 more are owed.
+    "systems_that_change_in_a_window": (
+        vendor(
+            told("partners", JANUARY, partner()),
+            told("customers", JANUARY, customer()),
+            told("licences", JANUARY, *licences_of(*(f"s{n}" for n in range(7)))),
+            told(
+                "heartbeat",
+                day(1, 10),
+                *as_systems(day(1, 5), s0="SFOS", s1="UTM 9", s2="UTM 9", s3="sfos"),
+                source="eu",
+            ),
+            told(
+                "heartbeat",
+                day(1, 31),
+                *as_systems(day(1, 20), s0="UTM 9", s1="SFOS", s2="UTM 9", s3="XGOS"),
+                *as_systems(day(1, 21), s4="SFOS 20.0", s5=" Sfos ", s6="XGOS"),
+                source="eu",
+            ),
+            told(
+                "heartbeat",
+                day(1, 10),
+                *as_systems(day(1, 5), s0="SFOS", s1="UTM 9", s3="sfos"),
+                *as_systems(day(1, 9), s2="SFOS"),
+                source="eu",
+                number=1,
+            ),
+        ),
+        {("2026-01", "a"): "60.00"},
+    ),
+    # R9: six licences go to another serial on the 11th. Of s0 and s0n both are active: the later
+    # counts. s1n is silent: s1 counts; s2 is silent: s2n does; s3 and s3n are: neither. s4n sends
+    # as UTM 9 only, no evidence: s4 counts. s5 keeps a licence of its own, for F2, and s5n has the
+    # other. One, one, one, none, one and two at 10.00.
+    "licences_that_go_to_new_hardware": (
+        vendor(
+            told("partners", JANUARY, partner()),
+            told("customers", JANUARY, customer()),
+            told("licences", JANUARY, *re_pointed(*_REPLACED, at=0), _STAYS),
+            told("licences", day(1, 11), *re_pointed(*_REPLACED, at=1), _STAYS),
+            told(
+                "heartbeat",
+                day(1, 31),
+                *as_systems(day(1, 20), s0="SFOS", s0n="SFOS", s1="SFOS", s2n="SFOS"),
+                *as_systems(day(1, 21), s4="SFOS", s4n="UTM 9", s5="SFOS", s5n="SFOS"),
+                source="eu",
+            ),
+        ),
+        {("2026-01", "a"): "60.00"},
     ),
     # R14: a (cut-off 25) had the customer until the 9th, so its cut-off is the earliest: b is of
     # record, and its partner's programme is read on the 25th, two days before it becomes flex.

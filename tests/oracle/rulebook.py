@@ -51,6 +51,8 @@ KEYS = {
 class Policies:
     active_window_days: int = 30
     device_user_attribution: str = "latest"
+    firewall_evidence: str = "sfos"
+    replaced_hardware: str = "once"
     clock_skew_minutes: int = 10
     correction_periods: int = 3
 
@@ -394,37 +396,56 @@ class Month:
 
     # --- R9, R10: firewalls
 
+    def _heard(self) -> tuple[dict[str, tuple[date, Row]], set[str]]:
+        """serial → the date and row of the heartbeat that describes it; which run SFOS."""
+        heard: defaultdict[str, list[tuple[datetime, Row]]] = defaultdict(list)
+        for _, _, row in self.files.rows("heartbeat"):
+            moment = datetime.fromisoformat(row["last_heartbeat_at"].rstrip("Z"))
+            if self.in_window(moment.date()):
+                heard[row["serial_number"]].append((moment, row))
+        described, sfos = {}, set()
+        for serial, told in heard.items():
+            if self.policies.firewall_evidence == "sfos":
+                # "read trimmed, in any case, by prefix"; sent as another system is no evidence
+                evidence = [
+                    one
+                    for one in told
+                    if one[1]["operating_system"].strip(" ").lower().startswith("sfos")
+                ]
+            else:
+                last = max(told, key=lambda one: one[0])
+                evidence = [last] if last[1]["operating_system"] == "SFOS" else []
+            if evidence:
+                sfos.add(serial)
+            moment, row = max(evidence or told, key=lambda one: one[0])
+            described[serial] = (moment.date(), row)
+        return described, sfos
+
     def firewall_units(
         self,
     ) -> tuple[set[tuple[str, Unit]], dict[Unit, set[tuple[str, str]]]]:
         """({(product, unit)} under a monthly licence, the others with what may be said)."""
-        heard: defaultdict[str, list[tuple[date, datetime, Row]]] = defaultdict(list)
-        for _, _, row in self.files.rows("heartbeat"):
-            moment = datetime.fromisoformat(row["last_heartbeat_at"].rstrip("Z"))
-            if self.in_window(moment.date()):
-                heard[row["serial_number"]].append((moment.date(), moment, row))
-        latest = {serial: max(told, key=lambda t: t[1]) for serial, told in heard.items()}
-
-        claims, others = self._claims()
+        latest, sfos = self._heard()
+        claims, replaced, others = self._claims(sfos)
         counted: set[tuple[str, Unit]] = set()
         rest: dict[Unit, set[tuple[str, str]]] = {}
         clusters: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        for serial, (_, _, row) in sorted(latest.items()):
-            products = {p for _, p in claims.get(serial, ())} | {
-                p for _, p, _ in others.get(serial, ())
-            }
+        for serial, (_, row) in sorted(latest.items()):
+            held = claims.get(serial, set()) | replaced.get(serial, set())
             unit = Unit(row["customer_id"], "firewall", serial)
-            if row["operating_system"] != "SFOS":
-                rest[unit] = {(p, "not_sfos") for p in products | {NO_PRODUCT}}
-                for customer, _ in claims.get(serial, ()):
-                    rest.setdefault(Unit(customer, "firewall", serial), rest[unit])
+            if serial not in sfos:
+                products = {p for _, p in held} | {p for _, p, _ in others.get(serial, ())}
+                for customer in {c for c, _ in held} or {unit.customer}:
+                    rest[Unit(customer, "firewall", serial)] = {
+                        (p, "not_sfos") for p in products | {NO_PRODUCT}
+                    }
             elif row.get("cluster_id") and row.get("cluster_mode") == "active-passive":
                 clusters[row["customer_id"], row["cluster_id"]].append(serial)
             else:
                 for customer, product in claims.get(serial, ()):
                     counted.add((product, Unit(customer, "firewall", serial)))
                 if not claims.get(serial):
-                    rest[unit] = self._without_claim(serial, others)
+                    self._say_why(rest, serial, unit, replaced, others)
         for (_, _), members in clusters.items():
             chosen_products = set()
             for product in sorted({p for s in members for _, p in claims.get(s, ())}):
@@ -440,12 +461,28 @@ class Month:
                             rest.setdefault(unit, set()).add((product, "ha_member"))
             for serial in members:
                 if not claims.get(serial):
-                    unit = Unit(latest[serial][2]["customer_id"], "firewall", serial)
-                    rest[unit] = self._without_claim(serial, others)
-                    if chosen_products:
+                    unit = Unit(latest[serial][1]["customer_id"], "firewall", serial)
+                    if chosen_products and serial not in replaced:
                         rest[unit] = {(p, "ha_member") for p in chosen_products | {NO_PRODUCT}}
                         rest[unit] |= {(p, "ha_member") for _, p, _ in others.get(serial, ())}
+                    else:
+                        self._say_why(rest, serial, unit, replaced, others)
         return counted, rest
+
+    def _say_why(
+        self,
+        rest: dict[Unit, set[tuple[str, str]]],
+        serial: str,
+        unit: Unit,
+        replaced: Mapping[str, set[tuple[str, str]]],
+        others: Mapping[str, set[tuple[str, str, str]]],
+    ) -> None:
+        """Why an active SFOS firewall that no monthly licence covers is not billed."""
+        for customer, product in replaced.get(serial, ()):
+            was = Unit(customer, "firewall", serial)
+            rest.setdefault(was, set()).add((product, "replaced_hardware"))
+        if serial not in replaced:
+            rest[unit] = self._without_claim(serial, others)
 
     @staticmethod
     def _without_claim(
@@ -456,9 +493,15 @@ class Month:
         return found | {(NO_PRODUCT, "unlicensed")}
 
     def _claims(
-        self,
-    ) -> tuple[dict[str, set[tuple[str, str]]], dict[str, set[tuple[str, str, str]]]]:
-        """serial → (customer, product) of the monthly licences that count; others with type."""
+        self, active: set[str]
+    ) -> tuple[
+        dict[str, set[tuple[str, str]]],
+        dict[str, set[tuple[str, str]]],
+        dict[str, set[tuple[str, str, str]]],
+    ]:
+        """serial → (customer, product) of the monthly licences that count; of serials all of whose
+        licences cover another one; others with type.
+        """
         held: defaultdict[str, dict[tuple[str, str, str], set[date]]] = defaultdict(
             lambda: defaultdict(set)
         )
@@ -474,7 +517,9 @@ class Month:
                         others[serial].add(
                             (row["customer_id"], row["product_code"], row["licence_type"])
                         )
+        elsewhere = self._covering_others(held, active)
         claims: dict[str, set[tuple[str, str]]] = {}
+        replaced: dict[str, set[tuple[str, str]]] = {}
         for serial, licences in held.items():
             overlapping = {
                 a for a in licences for b in licences if a != b and licences[a] & licences[b]
@@ -484,8 +529,34 @@ class Month:
                 keep = {latest} | {a for a in overlapping if licences[a] & licences[latest]}
             else:
                 keep = {latest}
-            claims[serial] = {(customer, product) for _, customer, product in keep}
-        return claims, dict(others)
+            here = {key for key in keep if key[0] not in elsewhere.get(serial, ())}
+            found = {(customer, product) for _, customer, product in here or keep}
+            (claims if here else replaced)[serial] = found
+        return claims, replaced, dict(others)
+
+    def _covering_others(
+        self, held: Mapping[str, Mapping[tuple[str, str, str], set[date]]], active: set[str]
+    ) -> dict[str, set[str]]:
+        """serial → the licences it had in the period that cover a later, active one."""
+        if self.policies.replaced_hardware == "each":
+            return {}
+        of_licence: defaultdict[str, defaultdict[str, set[date]]] = defaultdict(
+            lambda: defaultdict(set)
+        )
+        for serial, licences in held.items():
+            for (licence, _, _), on_days in licences.items():
+                of_licence[licence][serial] |= on_days
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for licence, serials in of_licence.items():
+            for serial, on_days in serials.items():
+                later = [
+                    other
+                    for other in serials
+                    if max(serials[other]) > max(on_days) and not serials[other] & on_days
+                ]
+                if set(later) & active:
+                    found[serial].add(licence)
+        return dict(found)
 
     # --- R15, R16: what keeps a partner's units from being billed
 

@@ -34,7 +34,10 @@ CLOSED = PERIODS if VENDORS > 100 else 1
 WORLDS = (
     (COMMON, Policies()),
     (LEAP, Policies(correction_periods=1, device_user_attribution="any")),
-    (date(2025, 10, 1), Policies(active_window_days=60)),
+    (
+        date(2025, 10, 1),
+        Policies(active_window_days=60, firewall_evidence="latest", replaced_hardware="each"),
+    ),
     (date(2024, 12, 1), Policies(active_window_days=1, correction_periods=2)),
 )
 KEPT = (  # played in the first two builds, beside their vendors

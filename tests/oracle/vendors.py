@@ -545,21 +545,9 @@ class _World:
                 clusters[serial] = (owner, "k1", mode)
         for serial in serials:
             customer = self.one_of(*self.customers)
-            said = {
-                "serial_number": serial,
-                "model": "XGS 107",
-                "operating_system": "UTM 9" if self.chance(12) else "SFOS",
-                "firmware_version": "20.0.1",
-            }
             if serial in clusters:
-                customer, said["cluster_id"], said["cluster_mode"] = clusters[serial]
-            for month in (self.first - 15 * _DAY, *self.months):
-                for _ in range(self.one_of(0, 1, 1, 2)):
-                    if self.chance(4):
-                        said = {**said, "operating_system": self.one_of("UTM 9", "SFOS")}
-                    day = self.day(month, min(month + 34 * _DAY, self.end))
-                    fact = (day, self.time(), {**said, "customer_id": customer})
-                    self.heard.setdefault((customer, serial), []).append(fact)
+                customer, *_ = clusters[serial]
+            self.box(customer, serial, clusters.get(serial))
             for product in (
                 self.some(products, 0, 2) if self.chance(25) else self.some(products, 1, 1)
             ):
@@ -570,6 +558,60 @@ class _World:
                 one, other = self.some(products, 2, 2)
                 self.add_licence(customer, one, serial, "monthly", end=turn - _DAY)
                 self.add_licence(customer, other, serial, "monthly", start=turn)
+            if self.chance(15):
+                self.replacement(customer, serial, clusters.get(serial), products)
+
+    def box(self, customer: str, serial: str, cluster: tuple[str, str, str] | None) -> None:
+        """A firewall and what it sends; the system it sends as may change from time to time."""
+        said = {
+            "serial_number": serial,
+            "model": "XGS 107",
+            "operating_system": self.operating_system() if self.chance(20) else "SFOS",
+            "firmware_version": "20.0.1",
+        }
+        if cluster:
+            _, said["cluster_id"], said["cluster_mode"] = cluster
+        changes = 40 if self.chance(15) else 4
+        for month in (self.first - 15 * _DAY, *self.months):
+            for _ in range(self.one_of(0, 1, 1, 2)):
+                if self.chance(changes):
+                    said = {**said, "operating_system": self.operating_system()}
+                day = self.day(month, min(month + 34 * _DAY, self.end))
+                fact = (day, self.time(), {**said, "customer_id": customer})
+                self.heard.setdefault((customer, serial), []).append(fact)
+
+    def operating_system(self) -> str:
+        return self.one_of(
+            "SFOS", "SFOS", "UTM 9", "UTM 9", "UTM 9", "sfos", "SFOS 20.0", " SFOS ", "XGOS 2"
+        )
+
+    def replacement(
+        self,
+        customer: str,
+        serial: str,
+        cluster: tuple[str, str, str] | None,
+        products: Sequence[str],
+    ) -> None:
+        """The licences of a serial go to new hardware, and some of them back, or on to a third."""
+        mine = [
+            name
+            for name, timeline in self.licensed.items()
+            if any(row and row.get("serial_number") == serial for _, row in timeline)
+        ]
+        new = f"{serial}n"
+        for name in self.some(mine, 1, 2):
+            (_, row), turn = self.licensed[name][-1], self.day(self.first + _DAY)
+            if row is None or turn <= self.licensed[name][-1][0]:
+                continue
+            self.licensed[name].append((turn, {**row, "serial_number": new}))
+            if self.chance(25) and turn < self.end:
+                again, then = self.day(turn + _DAY), self.one_of(serial, f"{new}n")
+                if again > turn:
+                    self.licensed[name].append((again, {**row, "serial_number": then}))
+        if self.chance(85):
+            self.box(customer, new, cluster if self.chance(50) else None)
+        if products and self.chance(15):  # it has a licence of its own
+            self.licence(customer, self.one_of(*products), new)
 
     # --- what is told: snapshots
 

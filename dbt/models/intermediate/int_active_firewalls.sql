@@ -9,12 +9,26 @@ with
 
     claims as (select * from {{ ref("int_firewall_claims") }}),
 
+    repointed as (select * from {{ ref("int_repointed_licences") }}),
+
     customers as (select * from {{ ref("int_customers_of_period") }}),
 
     active as (
         select period_windows.period, period_windows.distributor_id, firewalls.* except (window_id)
         from period_windows
         inner join firewalls on period_windows.window_id = firewalls.window_id
+    ),
+
+    {# Serials whose licence covers a later one that was active. #}
+    replaced as (
+        select distinct repointed.period, repointed.distributor_id, repointed.licence_id, repointed.serial_number
+        from repointed
+        inner join
+            active
+            on repointed.period = active.period
+            and repointed.distributor_id = active.distributor_id
+            and repointed.later_serial_number = active.serial_number
+            and active.operating_system = 'SFOS'
     ),
 
     claimed as (
@@ -32,6 +46,8 @@ with
             active.cluster_mode,
             active.last_active_on,
             active.active_on,
+            active.unknown_systems,
+            replaced.licence_id is not null as is_replaced,
             true as is_of_record
         from active
         inner join
@@ -39,6 +55,17 @@ with
             on active.period = claims.period
             and active.distributor_id = claims.distributor_id
             and active.serial_number = claims.serial_number
+        left join
+            replaced
+            on claims.period = replaced.period
+            and claims.distributor_id = replaced.distributor_id
+            and claims.licence_id = replaced.licence_id
+            and claims.serial_number = replaced.serial_number
+            and claims.licence_type = 'monthly'
+        {# Another licence on the serial covers it all the same. #}
+        qualify
+            not is_replaced
+            or bool_and(is_replaced) over (partition by active.period, active.distributor_id, active.serial_number)
     ),
 
     unclaimed as (
@@ -56,6 +83,8 @@ with
             active.cluster_mode,
             active.last_active_on,
             active.active_on,
+            active.unknown_systems,
+            false as is_replaced,
             customers.is_of_record
         from active
         inner join
@@ -72,7 +101,9 @@ with
     ),
 
     candidates as (
-        select *, licence_type is not distinct from 'monthly' and operating_system = 'SFOS' as is_licensed
+        select
+            *,
+            licence_type is not distinct from 'monthly' and operating_system = 'SFOS' and not is_replaced as is_licensed
         from claimed
         union all
         select *, false as is_licensed
@@ -118,11 +149,14 @@ select
     cluster_mode,
     last_active_on,
     active_on,
+    unknown_systems,
     case
         when not is_of_record
         then 'other_partner_of_record'
         when operating_system <> 'SFOS'
         then 'not_sfos'
+        when is_replaced
+        then 'replaced_hardware'
         when is_in_licensed_pair and not (is_licensed and is_first_of_pair)
         then 'ha_member'
         when licence_type is null

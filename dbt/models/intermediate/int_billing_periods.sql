@@ -24,6 +24,8 @@ with
             distributor_id,
             max(active_window_days) as active_window_days,
             max(device_user_attribution) as device_user_attribution,
+            max(firewall_evidence) as firewall_evidence,
+            max(replaced_hardware) as replaced_hardware,
             max(correction_periods) as correction_periods
         from {{ ref("int_issued_periods") }}
         group by period, distributor_id
@@ -41,6 +43,8 @@ with
             issued.period is not null as is_issued,
             coalesce(issued.active_window_days, policies.active_window_days) as active_window_days,
             coalesce(issued.device_user_attribution, policies.device_user_attribution) as device_user_attribution,
+            coalesce(issued.firewall_evidence, policies.firewall_evidence) as firewall_evidence,
+            coalesce(issued.replaced_hardware, policies.replaced_hardware) as replaced_hardware,
             coalesce(issued.correction_periods, policies.correction_periods) as correction_periods,
             policies.recomputed_periods,
             policies.trial_days,
@@ -72,6 +76,8 @@ select
     {{ window_starts_on("cutoff_on", "active_window_days") }} as window_starts_on,
     active_window_days,
     device_user_attribution,
+    firewall_evidence,
+    replaced_hardware,
     correction_periods,
     trial_days,
     issue_days,

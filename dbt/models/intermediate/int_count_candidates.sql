@@ -112,7 +112,7 @@ with
             )
     ),
 
-    {# Counting boxes: every member of a pair, and UTM 9. #}
+    {# Counting boxes: every member of a pair, UTM 9, and the one whose licence went to another. #}
     boxes as (
         select
             period,
@@ -125,7 +125,7 @@ with
             1 as units,
             last_active_on
         from roster
-        where is_active and reason in ('ha_member', 'not_sfos')
+        where is_active and reason in ('ha_member', 'not_sfos', 'replaced_hardware')
     ),
 
     users as (
@@ -269,7 +269,9 @@ with
         where time_zone_units.customer_id is not null
     ),
 
-    passive_members as (select period, distributor_id, unit_id from roster where reason = 'ha_member'),
+    passive_members as (
+        select period, distributor_id, unit_id from roster where reason in ('ha_member', 'replaced_hardware')
+    ),
 
     time_zones_of_firewalls as (
         select

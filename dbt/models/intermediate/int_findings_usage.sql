@@ -10,6 +10,8 @@ with
 
     claims as (select * from licensed_serials where licence_type = 'monthly'),
 
+    repointed as (select * from {{ ref("int_repointed_licences") }}),
+
     heartbeat_activity as (select * from {{ ref("int_heartbeat_activity") }}),
 
     periods as (select * from {{ ref("int_billing_periods") }}),
@@ -74,6 +76,32 @@ with
         group by roster.period, roster.distributor_id, roster.partner_id, roster.customer_id, roster.product_code
     ),
 
+    replaced as (
+        select distinct repointed.period, repointed.distributor_id, repointed.licence_id, repointed.serial_number
+        from repointed
+        inner join
+            firewalls
+            on repointed.period = firewalls.period
+            and repointed.distributor_id = firewalls.distributor_id
+            and repointed.later_serial_number = firewalls.serial_number
+            and firewalls.operating_system = 'SFOS'
+    ),
+
+    {# Serials of which a licence that was re-pointed covers another: the latest it held, else one that was active. #}
+    covered_elsewhere as (
+        select period, distributor_id, licence_id, serial_number
+        from repointed
+        union
+        select repointed.period, repointed.distributor_id, repointed.licence_id, repointed.later_serial_number
+        from repointed
+        inner join
+            firewalls
+            on repointed.period = firewalls.period
+            and repointed.distributor_id = firewalls.distributor_id
+            and repointed.serial_number = firewalls.serial_number
+            and firewalls.operating_system = 'SFOS'
+    ),
+
     silent_claims as (
         select *
         from claims
@@ -82,6 +110,12 @@ with
             on claims.period = firewalls.period
             and claims.distributor_id = firewalls.distributor_id
             and claims.serial_number = firewalls.serial_number
+        anti join
+            covered_elsewhere
+            on claims.period = covered_elsewhere.period
+            and claims.distributor_id = covered_elsewhere.distributor_id
+            and claims.licence_id = covered_elsewhere.licence_id
+            and claims.serial_number = covered_elsewhere.serial_number
     ),
 
     heard_before_window as (
@@ -277,6 +311,45 @@ with
         where firewalls.customer_id <> firewalls.heartbeat_customer_id
     ),
 
+    unknown_operating_system as (
+        select
+            'unknown_operating_system' as kind,
+            'warning' as severity,
+            firewalls.period,
+            firewalls.distributor_id,
+            customers.partner_id,
+            firewalls.customer_id,
+            firewalls.product_code,
+            firewalls.serial_number as subject,
+            'SFOS, or another system of the list' as expected,
+            concat_ws('', 'firewall ', firewalls.serial_number, ' sent as ', firewalls.unknown_systems) as found,
+            case
+                when firewalls.reason = 'not_sfos' then list_prices.list_price else cast(0 as decimal(18, 6))
+            end as stake,
+            cast(null as bigint) as units,
+            'heartbeats in the window' as evidence,
+            'Find out what the firewall runs. Have the source say SFOS, or have the system added to the known ones.'
+            as action
+        from firewalls
+        semi join
+            claims
+            on firewalls.period = claims.period
+            and firewalls.distributor_id = claims.distributor_id
+            and firewalls.product_code = claims.product_code
+            and firewalls.serial_number = claims.serial_number
+        inner join
+            customers
+            on firewalls.period = customers.period
+            and firewalls.distributor_id = customers.distributor_id
+            and firewalls.customer_id = customers.customer_id
+        left join
+            list_prices
+            on firewalls.period = list_prices.period
+            and firewalls.distributor_id = list_prices.distributor_id
+            and firewalls.product_code = list_prices.product_code
+        where firewalls.unknown_systems is not null
+    ),
+
     firewall_two_products as (
         select
             'firewall_two_products' as kind,
@@ -294,6 +367,12 @@ with
             'overlapping monthly licences' as evidence,
             'A unit of each is billed. End the licence that is not meant.' as action
         from claims
+        anti join
+            replaced
+            on claims.period = replaced.period
+            and claims.distributor_id = replaced.distributor_id
+            and claims.licence_id = replaced.licence_id
+            and claims.serial_number = replaced.serial_number
         inner join
             customers
             on claims.period = customers.period
@@ -452,6 +531,7 @@ with
         "ha_licence_silent",
         "firewall_silent",
         "heartbeat_customer_differs",
+        "unknown_operating_system",
         "firewall_two_products",
         "device_moved",
         "orphan_usage",

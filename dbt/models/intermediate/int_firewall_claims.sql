@@ -1,7 +1,7 @@
 {#
     Which licence claims a firewall's serial in a period (R9): of monthly licences that do not
     overlap in time the latest; of overlapping ones each product once. Without a monthly one, the
-    latest term licence, then the latest trial.
+    latest term licence, then the latest trial. Of two licences for one product the one that stays with the serial.
 #}
 with
     products as (select * from {{ ref("stg_products") }} where billing_unit = 'firewall'),
@@ -12,7 +12,21 @@ with
         where is_of_record and serial_number is not null and product_code in (select product_code from products)
     ),
 
-    monthly as (select * from licences where licence_type = 'monthly'),
+    repointed as (
+        select distinct period, distributor_id, licence_id, serial_number from {{ ref("int_repointed_licences") }}
+    ),
+
+    monthly as (
+        select licences.*, repointed.licence_id is not null as is_repointed
+        from licences
+        left join
+            repointed
+            on licences.period = repointed.period
+            and licences.distributor_id = repointed.distributor_id
+            and licences.licence_id = repointed.licence_id
+            and licences.serial_number = repointed.serial_number
+        where licences.licence_type = 'monthly'
+    ),
 
     not_succeeded as (
         select *
@@ -33,7 +47,8 @@ with
         from not_succeeded
         qualify
             row_number() over (
-                partition by period, serial_number, product_code order by in_effect_from desc, customer_id, licence_id
+                partition by period, serial_number, product_code
+                order by is_repointed, in_effect_from desc, customer_id, licence_id
             )
             = 1
     ),

@@ -11,6 +11,8 @@ select
     cutoff_on,
     active_window_days,
     device_user_attribution,
+    firewall_evidence,
+    replaced_hardware,
     correction_periods
 from {{ ref("stg_issued_documents") }}
 where is_invoice and not is_cancelled

@@ -106,6 +106,12 @@ with
             on firewalls.serial_number = heartbeat.serial_number
             and firewalls.customer_id = heartbeat.customer_id
             and firewalls.last_active_on = heartbeat.active_on
+            {# On one day it may have sent both: the row that is named is one that counts (R9). #}
+            and (
+                firewalls.firewall_evidence is distinct from 'sfos'
+                or firewalls.operating_system <> 'SFOS'
+                or {{ is_sfos("heartbeat.operating_system") }}
+            )
         group by firewalls.window_id, firewalls.serial_number
     ),
 

@@ -11,6 +11,7 @@ with
             period,
             distributor_id,
             device_user_attribution,
+            firewall_evidence,
             'billing' as purpose,
             window_starts_on,
             cutoff_on as window_ends_on
@@ -20,6 +21,7 @@ with
             periods.period,
             periods.distributor_id,
             periods.device_user_attribution,
+            periods.firewall_evidence,
             'previous' as purpose,
             {{ window_starts_on("cutoffs.cutoff_on", "periods.active_window_days") }} as window_starts_on,
             cutoffs.cutoff_on as window_ends_on
@@ -33,6 +35,7 @@ with
             period,
             distributor_id,
             device_user_attribution,
+            firewall_evidence,
             'calendar' as purpose,
             month_starts_on as window_starts_on,
             month_ends_on as window_ends_on
@@ -46,3 +49,4 @@ inner join
     on purposes.window_starts_on = windows.window_starts_on
     and purposes.window_ends_on = windows.window_ends_on
     and purposes.device_user_attribution = windows.device_user_attribution
+    and purposes.firewall_evidence = windows.firewall_evidence

@@ -19,6 +19,8 @@ with
 
     passive_members as (select period, distributor_id, unit_id from roster where reason = 'ha_member'),
 
+    replaced as (select period, distributor_id, unit_id from roster where reason = 'replaced_hardware'),
+
     {# The same units over the other two windows; firewalls by the licences of this period. #}
     units_by_purpose as (
         select
@@ -52,6 +54,13 @@ with
             on period_windows.period = passive_members.period
             and period_windows.distributor_id = passive_members.distributor_id
             and firewalls.serial_number = passive_members.unit_id
+        {# In the calendar month, too, its licence covers one serial; in the window before it was this one. #}
+        anti join
+            replaced
+            on period_windows.period = replaced.period
+            and period_windows.distributor_id = replaced.distributor_id
+            and firewalls.serial_number = replaced.unit_id
+            and period_windows.purpose = 'calendar'
         where period_windows.purpose in ('previous', 'calendar') and firewalls.operating_system = 'SFOS'
     ),
 

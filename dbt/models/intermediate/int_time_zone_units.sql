@@ -11,7 +11,7 @@ with
 
     usage as (select * from {{ ref("stg_usage") }}),
 
-    heartbeat as (select * from {{ ref("stg_heartbeat") }} where operating_system = 'SFOS'),
+    heartbeat as (select * from {{ ref("stg_heartbeat") }} where {{ is_sfos("operating_system") }}),
 
     devices as (select * from {{ ref("int_devices_in_window") }} where window_id in (select window_id from windows)),
 
@@ -22,7 +22,9 @@ with
     activity as (select * from {{ ref("int_usage_activity") }}),
 
     firewalls as (
-        select * from {{ ref("int_firewalls_in_window") }} where window_id in (select window_id from windows)
+        select *
+        from {{ ref("int_firewalls_in_window") }}
+        where operating_system = 'SFOS' and window_id in (select window_id from windows)
     ),
 
     products as (select * from {{ ref("stg_products") }}),

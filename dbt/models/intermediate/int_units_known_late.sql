@@ -20,7 +20,7 @@ with
 
     usage as (select * from {{ ref("stg_usage") }}),
 
-    heartbeat as (select * from {{ ref("stg_heartbeat") }}),
+    heartbeat as (select * from {{ ref("stg_heartbeat") }} where {{ is_sfos("operating_system") }}),
 
     counted_in_window as (
         select counted.*, windows.window_id, windows.window_starts_on, windows.window_ends_on

@@ -1,7 +1,7 @@
 {#
     Every window that something is counted over, once each: the drafted periods' billing windows,
     the windows before them (who joined and left), their calendar months (coverage, R2), and the
-    current window on the latest snapshot's date.
+    current window on the latest snapshot's date; by each of the policies that one of them is counted by.
 #}
 with
     periods as (select * from {{ ref("int_billing_periods") }}),
@@ -14,13 +14,16 @@ with
         select max(snapshot_date) as latest_snapshot_on from {{ ref("stg_files") }} where feed in ('usage', 'heartbeat')
     ),
 
-    billing as (select window_starts_on, cutoff_on as window_ends_on, device_user_attribution from periods),
+    billing as (
+        select window_starts_on, cutoff_on as window_ends_on, device_user_attribution, firewall_evidence from periods
+    ),
 
     previous as (
         select
             {{ window_starts_on("cutoffs.cutoff_on", "periods.active_window_days") }} as window_starts_on,
             cutoffs.cutoff_on as window_ends_on,
-            periods.device_user_attribution
+            periods.device_user_attribution,
+            periods.firewall_evidence
         from periods
         inner join
             cutoffs
@@ -29,7 +32,11 @@ with
     ),
 
     calendar as (
-        select month_starts_on as window_starts_on, month_ends_on as window_ends_on, device_user_attribution
+        select
+            month_starts_on as window_starts_on,
+            month_ends_on as window_ends_on,
+            device_user_attribution,
+            firewall_evidence
         from periods
     ),
 
@@ -37,7 +44,8 @@ with
         select
             {{ window_starts_on("latest.latest_snapshot_on", "policies.active_window_days") }} as window_starts_on,
             latest.latest_snapshot_on as window_ends_on,
-            policies.device_user_attribution
+            policies.device_user_attribution,
+            policies.firewall_evidence
         from latest
         cross join policies
         where latest.latest_snapshot_on is not null
@@ -58,8 +66,11 @@ with
     )
 
 select
-    row_number() over (order by window_starts_on, window_ends_on, device_user_attribution) as window_id,
+    row_number() over (
+        order by window_starts_on, window_ends_on, device_user_attribution, firewall_evidence
+    ) as window_id,
     window_starts_on,
     window_ends_on,
-    device_user_attribution
+    device_user_attribution,
+    firewall_evidence
 from combined

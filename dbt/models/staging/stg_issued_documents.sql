@@ -22,5 +22,7 @@ select
     version_set_sha256,
     cast({{ json_field("policies", "active_window_days") }} as integer) as active_window_days,
     {{ json_field("policies", "device_user_attribution") }} as device_user_attribution,
+    coalesce({{ json_field("policies", "firewall_evidence") }}, 'latest') as firewall_evidence,
+    coalesce({{ json_field("policies", "replaced_hardware") }}, 'each') as replaced_hardware,
     cast({{ json_field("policies", "correction_periods") }} as integer) as correction_periods
 from {{ source("ledger", "documents") }}

@@ -14,6 +14,7 @@
     outside_flex: "partner outside the Flex programme", legacy_programme: "partner of a legacy programme",
     excluded_territory: "excluded territory", partner_resale: "partner buys from another partner",
     ha_member: "counted through another member of its cluster", not_sfos: "operating system is not SFOS",
+    replaced_hardware: "its licence counts for the hardware that took its place",
     unknown_product: "unknown product", monthly_not_billed: "monthly licence that is not billed here",
   };
   const asOf = `${data.state === "final" ? "Final" : "Provisional"}, as of ${data.as_of}`;

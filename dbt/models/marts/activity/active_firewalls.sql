@@ -6,76 +6,13 @@
     )
 }}
 
-{# No catalog name: the function is copied into the published file and reads the tables beside it. #}
-with
-    activity as (select * from {{ ref("firewall_activity").include(database=false) }}),
-
-    masked as (
-        select
-            customer_id,
-            serial_number,
-            operating_system,
-            cluster_id,
-            cluster_mode,
-            model,
-            {{
-                days_in_window(
-                    "active_days",
-                    "activity_month",
-                    add_days("cast(as_of as date)", "1 - window_days"),
-                    "cast(as_of as date)",
-                )
-            }} as active_days,
-            activity_month
-        from activity
-        where
-            activity_month
-            between {{ month_of(add_days("cast(as_of as date)", "1 - window_days")) }} and cast(as_of as date)
-    ),
-
-    {# Under whichever customer and description it was heard: the days are the firewall's. #}
-    by_month as (
-        select serial_number, activity_month, bit_or(active_days) as active_days
-        from masked
-        where active_days <> 0
-        group by serial_number, activity_month
-    ),
-
-    decoded as (
-        select
-            serial_number,
-            array_sort(flatten(array_agg({{ active_dates("active_days", "activity_month") }}))) as active_on
-        from by_month
-        group by serial_number
-    ),
-
-    described as (
-        select *, {{ latest_day("active_days", "activity_month") }} as last_active_on
-        from masked
-        where active_days <> 0
-        qualify
-            row_number() over (
-                partition by serial_number
-                order by
-                    last_active_on desc,
-                    customer_id,
-                    operating_system,
-                    cluster_id nulls last,
-                    cluster_mode nulls last,
-                    model
-            )
-            = 1
+{# By the policy in force. #}
+{%- set policy_in_force -%}
+    (
+        select coalesce(max(value), 'latest')
+        from {{ source("reference", "policies").include(database=false) }}
+        where policy = 'firewall_evidence'
     )
+{%- endset -%}
 
-select
-    cast(as_of as date) as as_of,
-    described.customer_id,
-    described.serial_number,
-    described.model,
-    described.operating_system,
-    described.cluster_id,
-    described.cluster_mode,
-    described.last_active_on,
-    decoded.active_on
-from described
-inner join decoded on described.serial_number = decoded.serial_number
+{{ firewalls_heard(policy_in_force) }}

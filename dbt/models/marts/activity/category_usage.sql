@@ -26,6 +26,7 @@ with
         inner join
             policies
             on windows.device_user_attribution = policies.device_user_attribution
+            and windows.firewall_evidence = policies.firewall_evidence
             and windows.window_starts_on
             = {{ window_starts_on("windows.window_ends_on", "policies.active_window_days") }}
         inner join units on windows.window_id = units.window_id and units.unit_kind = 'user'

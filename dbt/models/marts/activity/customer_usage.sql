@@ -16,7 +16,10 @@ with
     reported as (
         select windows.*
         from windows
-        inner join policies on windows.device_user_attribution = policies.device_user_attribution
+        inner join
+            policies
+            on windows.device_user_attribution = policies.device_user_attribution
+            and windows.firewall_evidence = policies.firewall_evidence
         where windows.window_starts_on = {{ window_starts_on("windows.window_ends_on", "policies.active_window_days") }}
     ),
 

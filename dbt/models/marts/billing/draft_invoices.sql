@@ -83,6 +83,8 @@ with
                     {
                         "active_window_days": "periods.active_window_days",
                         "device_user_attribution": "periods.device_user_attribution",
+                        "firewall_evidence": "periods.firewall_evidence",
+                        "replaced_hardware": "periods.replaced_hardware",
                         "clock_skew_minutes": "policies.clock_skew_minutes",
                         "trial_days": "periods.trial_days",
                         "correction_periods": "periods.correction_periods",

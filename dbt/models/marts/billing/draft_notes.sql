@@ -109,6 +109,8 @@ select
             {
                 "active_window_days": "periods.active_window_days",
                 "device_user_attribution": "periods.device_user_attribution",
+                "firewall_evidence": "periods.firewall_evidence",
+                "replaced_hardware": "periods.replaced_hardware",
                 "correction_periods": "periods.correction_periods",
                 "recomputed_periods": "policies.recomputed_periods",
             }

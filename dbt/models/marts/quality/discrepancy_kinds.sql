@@ -144,6 +144,14 @@ from
                 ''
             ),
             (
+                'unknown_operating_system',
+                'warning',
+                'R9',
+                'licensed firewall whose operating system is not in the list',
+                'licensed firewalls whose operating system is not in the list',
+                'not billed'
+            ),
+            (
                 'duplicate_hardware',
                 'warning',
                 'R7',
