@@ -144,6 +144,7 @@ class Additions:
             *_users(FAULTY, "MOBCTL", 0x500, 3),
             *_users(FAULTY, UNLISTED, 0x600, 1),
             (FAULTY, "EPADV", _hex("d", 0x700), EMAIL),
+            (FAULTY, "FWENT", _hex("d", 0xA00), None),
             *((FAULTY, "SVSTD", device, None) for device in TWIN_DEVICES),
         ]
         if day >= self.second_month:

@@ -150,6 +150,11 @@ PLANTS = (
         "A device uses DLP, a product without a row in the reference data.",
     ),
     Plant(
+        "usage_of_firewall",
+        "usage_of_firewall_product",
+        "A device's usage names FWENT, which is counted by firewall.",
+    ),
+    Plant(
         "twin_devices",
         "duplicate_hardware",
         "A server reports under two ids that differ in case and dashes.",
@@ -516,6 +521,7 @@ def _added_cases(added: Additions) -> dict[str, str]:
         "silent_pair": f"{additions.FAULTY} FWFULL {additions.CLUSTER}",
         "unknown_partner": additions.OF_UNKNOWN,
         "unlisted_product": f"{additions.FAULTY} {additions.UNLISTED}",
+        "usage_of_firewall": f"{additions.FAULTY} FWENT",
         "twin_devices": f"{additions.FAULTY} SVSTD {additions.TWIN_DEVICES[1]}",
         "email_id": additions.FAULTY,
         "twin_names": f"{additions.TWIN} {additions.FAULTY}",

@@ -191,6 +191,7 @@ def _planted(cases: dict[str, str], period: str) -> list[Finding]:
         ),
         (BOTH, "ha_licence_silent", "warning", home, *case("silent_pair")),
         (BOTH, "unknown_product", "warning", home, *case("unlisted_product"), ""),
+        (BOTH, "usage_of_firewall_product", "warning", home, *case("usage_of_firewall"), ""),
         (BOTH, "duplicate_hardware", "warning", home, *case("twin_devices")),
         (BOTH, "identifier_is_email", "warning", home, cases["email_id"], None, ""),
         (BOTH, "twin_names", "warning", home, twin, None, twin),
@@ -263,7 +264,8 @@ def test_amounts_at_stake_of_planted_cases(
             and (customer_id like 'C99%' or partner_id = 'P99904')
             and kind in (
                 'excluded_territory', 'partner_resale', 'duplicate_hardware', 'term_overuse',
-                'firewall_two_products', 'ha_licence_silent', 'swing', 'firewall_silent'
+                'firewall_two_products', 'ha_licence_silent', 'swing', 'firewall_silent',
+                'usage_of_firewall_product'
             )
         order by all
         """
@@ -277,6 +279,7 @@ def test_amounts_at_stake_of_planted_cases(
         ("partner_resale", "EPSTD", "6.930", 1),  # three users
         ("swing", "EPSTD", "138.600", 1),  # 65 - 5 = 60 users
         ("term_overuse", "MOBCTL", "4.290", 2),  # two users above the one bought
+        ("usage_of_firewall_product", "FWENT", "42.350", 1),  # one device
     ]
 
 

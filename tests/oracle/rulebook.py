@@ -245,6 +245,7 @@ class Bill:
     blocking     (kind, partner) that must hold the distributor
     may_block    kinds that the rules neither ask for nor forbid
     doubtful     customers whose figures the rules leave open until somebody decides
+    warnings     (kind, customer, product) → units, and what they are worth at list price
     """
 
     lines: dict[tuple[str, str], Line] = field(default_factory=dict)
@@ -255,6 +256,7 @@ class Bill:
     blocking: set[tuple[str, str | None]] = field(default_factory=set)
     may_block: set[str] = field(default_factory=set)
     doubtful: set[str] = field(default_factory=set)
+    warnings: dict[tuple[str, str, str], tuple[int, Decimal | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -371,7 +373,7 @@ class Month:
         )
         for _, _, row in self.files.rows("usage"):
             day = date.fromisoformat(row["last_active_at"][:10])
-            if self.in_window(day):
+            if self.in_window(day) and self.units.get(row["product_code"]) != "firewall":
                 active[row["product_code"], row["device_id"]][
                     row["customer_id"], row.get("user_id", "")
                 ].add(day)
@@ -393,6 +395,15 @@ class Month:
         return found
 
     # --- R9, R10: firewalls
+
+    def usage_of_firewalls(self) -> dict[tuple[str, str], set[str]]:
+        """(customer, product) → the devices whose usage names a product counted by firewall."""
+        found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for _, _, row in self.files.rows("usage"):
+            day = date.fromisoformat(row["last_active_at"][:10])
+            if self.in_window(day) and self.units.get(row["product_code"]) == "firewall":
+                found[row["customer_id"], row["product_code"]].add(row["device_id"])
+        return found
 
     def firewall_units(
         self,
@@ -646,6 +657,7 @@ class Month:
         for unit, reasons in unlicensed_firewalls.items():
             settle(NO_PRODUCT, unit, reasons)
 
+        self._warn(bill)
         self._hold(bill)
         for (customer, product), types in self.licence_types.items():
             distributor, partner, read_on = self.records.get(customer, (None, None, self.cutoff))
@@ -667,6 +679,18 @@ class Month:
                     prices = len(self.prices(product))
                     bill.blocking.add(("price_ambiguous" if prices else "price_missing", None))
         return bill
+
+    def _warn(self, bill: Bill) -> None:
+        def warn(kind: str, customer: str, product: str, units: int, billable: int) -> None:
+            distributor, _, _ = self.records.get(customer, (None, None, self.cutoff))
+            if distributor == self.distributor.id:
+                price = self.list_price(product)
+                minor = Decimal(1).scaleb(-MINOR_UNITS[self.distributor.currency])
+                stake = price and (price * billable).quantize(minor, ROUND_HALF_UP)
+                bill.warnings[kind, customer, product] = units, stake
+
+        for (customer, product), devices in self.usage_of_firewalls().items():
+            warn("usage_of_firewall_product", customer, product, len(devices), len(devices))
 
     def _hold(self, bill: Bill) -> None:
         for change in self.unapproved():
@@ -704,6 +728,16 @@ class Month:
             and price.valid_from <= self.cutoff
             and (price.valid_to is None or self.cutoff <= price.valid_to)
         ]
+
+    def list_price(self, product: str) -> Decimal | None:
+        """The first band's price; of two versions the lower."""
+        found = [
+            Decimal(each)
+            for price in self.prices(product)
+            for low, _, each in price.bands
+            if low == 1
+        ]
+        return min(found, default=None)
 
     def priced(self, product: str, quantities: dict[str, int]) -> Line:
         used = {customer: n for customer, n in quantities.items() if n}

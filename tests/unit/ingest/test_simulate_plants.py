@@ -186,6 +186,10 @@ def test_planted_customers_carry_what_they_are_there_for(planted: Demo) -> None:
     assert not usage.filter(customer_id=owner, product_code=product).is_empty()
     assert product not in (SEEDS / "products.csv").read_text()
 
+    owner, product = cases["usage_of_firewall"].split()
+    assert usage.filter(customer_id=owner, product_code=product)["device_id"].n_unique() == 1
+    assert f"\n{product}," in (SEEDS / "products.csv").read_text()
+
     owner, product, key = cases["twin_devices"].split()
     devices = usage.filter(customer_id=owner, product_code=product)["device_id"].unique().to_list()
     assert len(devices) == 2

@@ -96,6 +96,14 @@ from
                 ''
             ),
             (
+                'usage_of_firewall_product',
+                'warning',
+                'R10',
+                'device whose usage names a product counted by firewall',
+                'devices whose usage names a product counted by firewall',
+                'not billed'
+            ),
+            (
                 'unlicensed_usage',
                 'warning',
                 'R13',
