@@ -49,7 +49,8 @@ _TABLES = {
         "kind, partner_id, customer_id",
     ),
     "warnings": (
-        "quality.discrepancies where kind in ('usage_of_firewall_product')",
+        "quality.discrepancies "
+        "where kind in ('usage_of_firewall_product', 'device_at_two_customers')",
         "kind, customer_id, product_code, units, amount_at_stake",
     ),
     "drafts": ("billing.draft_invoices", "currency"),

@@ -192,6 +192,23 @@ REGRESSIONS: dict[str, Vendor] = {
             source="eu",
         ),
     ),
+    # R8, R10: d0 is at c0 and c1 on the 31st: it counts for c0, the smaller id, 10.00, and both are
+    # told, 10.00 each. u2 has d2 too, so nothing depends on d1: told, 0. Nobody was told.
+    "device_at_two_customers": vendor(
+        told("partners", JANUARY, partner(), partner("pa1")),
+        told("customers", JANUARY, customer(), customer("c1", of="pa1")),
+        told("licences", JANUARY, licence(), licence(of="c1", licence_id="l1")),
+        told(
+            "usage",
+            day(1, 31),
+            used(day(1, 31)),
+            used(day(1, 31), of="c1"),
+            used(day(1, 20), user="u2", device="d1"),
+            used(day(1, 20), user="u3", device="d1", of="c1"),
+            used(day(1, 10), user="u2", device="d2"),
+            source="eu",
+        ),
+    ),
 }
 
 # The same of homes with device_user_attribution = any, in the leap year they are played in.

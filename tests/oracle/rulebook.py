@@ -366,8 +366,9 @@ class Month:
 
     # --- R5, R6, R8: users and devices
 
-    def usage_units(self) -> dict[tuple[str, str], set[Unit]]:
-        """(customer, product) → its active users, or devices."""
+    @cached_property
+    def active_devices(self) -> dict[tuple[str, str], dict[tuple[str, str], set[date]]]:
+        """(product, device) → the days it was active by (customer, user)."""
         active: defaultdict[tuple[str, str], dict[tuple[str, str], set[date]]] = defaultdict(
             lambda: defaultdict(set)
         )
@@ -377,22 +378,49 @@ class Month:
                 active[row["product_code"], row["device_id"]][
                     row["customer_id"], row.get("user_id", "")
                 ].add(day)
+        return dict(active)
+
+    @staticmethod
+    def at_customers(told: Mapping[tuple[str, str], set[date]]) -> list[str]:
+        """R8: the customers of a device's latest active date; it counts for the first of them."""
+        last = max(max(seen) for seen in told.values())
+        found = {customer for (customer, _), seen in told.items() if last in seen}
+        return sorted(found, key=str.encode)
+
+    def units_of(self, product: str, device: str, customer: str) -> set[Unit]:
+        """R6: what a device counts as, were it the customer's."""
+        told = self.active_devices[product, device]
+        named = {u: max(seen) for (c, u), seen in told.items() if c == customer and u}
+        if self.units.get(product, "user") == "device" or not named:
+            return {Unit(customer, "device", device)}
+        if self.policies.device_user_attribution == "any":
+            return {Unit(customer, "user", u) for u in named}
+        user = min(named, key=lambda u: (-named[u].toordinal(), u.encode()))
+        return {Unit(customer, "user", user)}
+
+    def usage_units(self) -> dict[tuple[str, str], set[Unit]]:
+        """(customer, product) → its active users, or devices."""
         found: defaultdict[tuple[str, str], set[Unit]] = defaultdict(set)
-        for (product, device), told in active.items():
-            # R8 first: the customer of the latest active date, ties to the smallest id.
-            last: dict[str, date] = {}
-            for (customer, _), seen in told.items():
-                last[customer] = max(seen | {last.get(customer, date.min)})
-            customer = min(last, key=lambda c: (-last[c].toordinal(), c.encode()))
-            named = {u: max(seen) for (c, u), seen in told.items() if c == customer and u}
-            if self.units.get(product, "user") == "device" or not named:
-                found[customer, product].add(Unit(customer, "device", device))
-            elif self.policies.device_user_attribution == "any":
-                found[customer, product] |= {Unit(customer, "user", u) for u in named}
-            else:
-                user = min(named, key=lambda u: (-named[u].toordinal(), u.encode()))
-                found[customer, product].add(Unit(customer, "user", user))
+        for (product, device), told in self.active_devices.items():
+            customer = self.at_customers(told)[0]
+            found[customer, product] |= self.units_of(product, device, customer)
         return found
+
+    def at_two_customers(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """(customer, product) → devices that are at another one on the same latest date, and the
+        units that count there, or would, through such devices only.
+        """
+        devices: defaultdict[tuple[str, str], int] = defaultdict(int)
+        units: defaultdict[tuple[str, str], set[Unit]] = defaultdict(set)
+        anyway: defaultdict[tuple[str, str], set[Unit]] = defaultdict(set)
+        for (product, device), told in self.active_devices.items():
+            first, *others = self.at_customers(told)
+            if not others:
+                anyway[first, product] |= self.units_of(product, device, first)
+            for customer in [first, *others] if others else ():
+                devices[customer, product] += 1
+                units[customer, product] |= self.units_of(product, device, customer)
+        return {key: (count, len(units[key] - anyway[key])) for key, count in devices.items()}
 
     # --- R9, R10: firewalls
 
@@ -686,11 +714,18 @@ class Month:
             if distributor == self.distributor.id:
                 price = self.list_price(product)
                 minor = Decimal(1).scaleb(-MINOR_UNITS[self.distributor.currency])
-                stake = price and (price * billable).quantize(minor, ROUND_HALF_UP)
+                # Nothing is worth 0 without a price too.
+                stake = (price or Decimal(0)) * billable if price or not billable else None
+                stake = stake and stake.quantize(minor, ROUND_HALF_UP)
                 bill.warnings[kind, customer, product] = units, stake
 
         for (customer, product), devices in self.usage_of_firewalls().items():
             warn("usage_of_firewall_product", customer, product, len(devices), len(devices))
+        for (customer, product), (count, units) in self.at_two_customers().items():
+            _, partner, read_on = self.records.get(customer, (None, None, self.cutoff))
+            is_monthly = "monthly" in self.licence_types.get((customer, product), set())
+            bills = is_monthly and not self.obstacles(partner, read_on)
+            warn("device_at_two_customers", customer, product, count, units if bills else 0)
 
     def _hold(self, bill: Bill) -> None:
         for change in self.unapproved():

@@ -1,4 +1,7 @@
-{# Discrepancies about usage rows that say what cannot be: that a device is a firewall (R10). #}
+{#
+    Discrepancies about usage rows that say what cannot be: that a device is a firewall, or is at two customers on one
+    day (R8, R10).
+#}
 with
     periods as (select * from {{ ref("int_billing_periods") }}),
 
@@ -7,9 +10,21 @@ with
     {# Whom nobody knew on a cut-off is nobody's in that period. #}
     of_record as (select distinct period, customer_id from {{ ref("int_partners_of_record") }}),
 
+    licence_types as (select * from {{ ref("int_licence_types") }}),
+
     list_prices as (select * from {{ ref("int_list_prices") }}),
 
     products as (select * from {{ ref("stg_products") }}),
+
+    period_windows as (select * from {{ ref("int_period_windows") }} where purpose = 'billing'),
+
+    devices as (
+        select * from {{ ref("int_devices_in_window") }} where window_id in (select window_id from period_windows)
+    ),
+
+    unit_activity as (
+        select * from {{ ref("int_unit_activity") }} where window_id in (select window_id from period_windows)
+    ),
 
     activity as (select * from {{ ref("int_usage_activity") }}),
 
@@ -129,7 +144,111 @@ with
             on counted_rows.period = list_prices.period
             and counted_rows.distributor_id = list_prices.distributor_id
             and counted_rows.product_code = list_prices.product_code
+    ),
+
+    {# Few devices have two customers: only of these the dates are compared. #}
+    devices_of_several as (select distinct window_id, product_code, device_id from unit_activity where is_moved),
+
+    last_seen as (
+        select window_id, product_code, device_id, customer_id, max(last_active_on) as last_active_on
+        from devices
+        semi join devices_of_several using (window_id, product_code, device_id)
+        group by window_id, product_code, device_id, customer_id
+    ),
+
+    on_latest_date as (
+        select *
+        from last_seen
+        qualify last_active_on = max(last_active_on) over (partition by window_id, product_code, device_id)
+    ),
+
+    at_two_customers as (
+        select * from on_latest_date qualify count(*) over (partition by window_id, product_code, device_id) > 1
+    ),
+
+    units_concerned as (
+        select distinct window_id, customer_id, product_code, unit_kind, unit_id
+        from unit_activity
+        semi join at_two_customers using (window_id, customer_id, product_code, device_id)
+    ),
+
+    {# A user with another device at the customer counts there in any case. #}
+    counted_anyway as (
+        select distinct window_id, customer_id, product_code, unit_kind, unit_id
+        from unit_activity
+        semi join units_concerned using (window_id, customer_id, product_code, unit_kind, unit_id)
+        anti join at_two_customers using (window_id, customer_id, product_code, device_id)
+        where not is_moved
+    ),
+
+    units_in_doubt as (
+        select window_id, customer_id, product_code, count(*) as units
+        from units_concerned
+        anti join counted_anyway using (window_id, customer_id, product_code, unit_kind, unit_id)
+        group by window_id, customer_id, product_code
+    ),
+
+    devices_in_doubt as (
+        select
+            window_id,
+            customer_id,
+            product_code,
+            count(*) as devices,
+            {{ a_few("array_agg(concat_ws('', device_id, ' on ', last_active_on))") }} as seen
+        from at_two_customers
+        group by window_id, customer_id, product_code
+    ),
+
+    {# Told to either side in its own window; at stake where a monthly licence would bill. #}
+    device_at_two_customers as (
+        select
+            'device_at_two_customers' as kind,
+            'warning' as severity,
+            customers.period,
+            customers.distributor_id,
+            customers.partner_id,
+            customers.customer_id,
+            devices_in_doubt.product_code,
+            '' as subject,
+            'a device at one customer a day' as expected,
+            concat_ws('', 'also seen at another customer that day: ', devices_in_doubt.seen) as found,
+            case
+                when licence_types.product_code is null
+                then cast(0 as decimal(18, 6))
+                else coalesce(units_in_doubt.units, 0) * list_prices.list_price
+            end as stake,
+            devices_in_doubt.devices as units,
+            'usage rows of the latest date in the window' as evidence,
+            'Counted for the smaller customer id. Find out whose device it is and have the source correct the other rows.'
+            as action
+        from devices_in_doubt
+        inner join period_windows on devices_in_doubt.window_id = period_windows.window_id
+        inner join
+            customers
+            on period_windows.period = customers.period
+            and period_windows.distributor_id = customers.distributor_id
+            and devices_in_doubt.customer_id = customers.customer_id
+        left join
+            units_in_doubt
+            on devices_in_doubt.window_id = units_in_doubt.window_id
+            and devices_in_doubt.customer_id = units_in_doubt.customer_id
+            and devices_in_doubt.product_code = units_in_doubt.product_code
+        left join
+            licence_types
+            on customers.period = licence_types.period
+            and customers.distributor_id = licence_types.distributor_id
+            and customers.customer_id = licence_types.customer_id
+            and devices_in_doubt.product_code = licence_types.product_code
+            and licence_types.reason is null
+        left join
+            list_prices
+            on customers.period = list_prices.period
+            and customers.distributor_id = list_prices.distributor_id
+            and devices_in_doubt.product_code = list_prices.product_code
     )
 
 select *
 from usage_of_firewall_product
+union all
+select *
+from device_at_two_customers

@@ -160,6 +160,14 @@ from
                 'perhaps billed twice'
             ),
             (
+                'device_at_two_customers',
+                'warning',
+                'R8',
+                'device seen at two customers on one day',
+                'devices seen at two customers on one day',
+                'billed to one of them'
+            ),
+            (
                 'device_moved',
                 'info',
                 'R8',
