@@ -37,6 +37,7 @@ class _Period:
     minor_units: int
     period_starts_on: date
     window_days: int
+    attribution: str
     firewall_evidence: str
 
 
@@ -104,12 +105,18 @@ def _periods(conn: duckdb.DuckDBPyConnection, as_of: date) -> list[_Period]:
         order by distributor_id, currency, period
         """
     ).fetchall()
-    found = [
-        _Period(*(*row[:6], policies["active_window_days"], policies["firewall_evidence"]))
-        for row in rows
-        for policies in [json.loads(row[7])]
-        if row[5] <= as_of <= row[6]
-    ]
+    found = []
+    for row in rows:
+        if row[5] <= as_of <= row[6]:
+            policies = json.loads(row[7])
+            found.append(
+                _Period(
+                    *row[:6],
+                    policies["active_window_days"],
+                    policies["device_user_attribution"],
+                    policies["firewall_evidence"],
+                )
+            )
     if not found:
         reach = (
             f"from {min(row[5] for row in rows)} to {max(row[6] for row in rows)}"
@@ -130,12 +137,11 @@ def _of_period(
     from invoicing.roster_summary import of_tables
 
     key = [period.period, period.distributor_id, period.currency]
-    _load_units(conn, key, as_of, period.window_days, period.firewall_evidence)
+    _load_units(conn, period, as_of, period.window_days)
     has_before = _load_before(conn, ledger, period)
     rosters = of_tables(conn, has_before=has_before)
     counted = _counts(conn)
-    days_to_date = (as_of - period.period_starts_on).days + 1
-    _load_units(conn, key, as_of, days_to_date, period.firewall_evidence)
+    _load_units(conn, period, as_of, (as_of - period.period_starts_on).days + 1)
     to_date = {one: active for one, (active, _, _) in _counts(conn).items()}
     managed, not_billed = _managed(conn, key, as_of, counted)
     return Usage(
@@ -156,11 +162,10 @@ def _of_period(
     )
 
 
-def _load_units(
-    conn: duckdb.DuckDBPyConnection, key: list[str], as_of: date, days: int, evidence: str
-) -> None:
+def _load_units(conn: duckdb.DuckDBPyConnection, period: _Period, as_of: date, days: int) -> None:
     """Table `roster`: the units active on the dates up to one, of the customers of a draft.
 
+    Counted under the period's own policy: an issued one keeps what it was issued with.
     A firewall counts as int_active_firewalls has it: for its licence's customer and product, of an
     active-passive cluster the licensed member heard last, of the serials of one licence the latest
     that is active (R9); without a licence it is unassigned.
@@ -244,7 +249,7 @@ def _load_units(
 
             units as (
                 select customer_id, product_code, unit_id, null as reason, last_active_on, active_on
-                from activity.active_units($as_of, $days)
+                from activity.active_units_under_policy($as_of, $days, $attribution)
                 union all
                 select * from firewall_units
             ),
@@ -289,12 +294,13 @@ def _load_units(
         select *, reason is null as is_counted from with_reason
         """,
         {
-            "period": key[0],
-            "distributor": key[1],
-            "currency": key[2],
+            "period": period.period,
+            "distributor": period.distributor_id,
+            "currency": period.currency,
             "as_of": as_of,
             "days": days,
-            "evidence": evidence,
+            "evidence": period.firewall_evidence,
+            "attribution": period.attribution,
         },
     )
 

@@ -291,6 +291,8 @@
                 products
                 on with_user.product_code = products.product_code
                 and {{ valid_on("products", "with_user.ends_on") }}
+            {# No evidence of a firewall (R10). #}
+            where products.billing_unit is distinct from 'firewall'
         ),
 
         units_in_span as (

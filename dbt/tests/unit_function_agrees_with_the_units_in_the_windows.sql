@@ -1,34 +1,39 @@
--- depends_on: {{ ref("int_billing_periods") }}
--- depends_on: {{ ref("stg_policies") }}
--- depends_on: {{ ref("active_units") }}
+-- depends_on: {{ ref("int_windows") }}
+-- depends_on: {{ ref("int_period_windows") }}
+-- depends_on: {{ ref("active_units_under_policy") }}
 -- depends_on: {{ ref("active_firewalls") }}
 {#
-    R2, R5-R9: active_units(as_of, 30) and active_firewalls(as_of, 30), which answer for any date, give on every
-    cut-off of a drafted period the units, and the dates of each, that the invoice is counted from. The live page of
-    managed customers rests on them. A second path from the bits to the unit; policy `any` is not their business.
+    R2, R5-R9: active_units_under_policy(as_of, window_days, device_user_attribution) and active_firewalls(as_of,
+    window_days), which answer for any date, give in the billing window of every drafted period, under its policies, the
+    units, and the dates of each, that the invoice is counted from. The live page of managed customers rests on them. A
+    second path from the bits to the unit.
 #}
 {{
     config(
-        tags=["code_agreement"], enabled=target.type == "duckdb", meta={"dagster": {"ref": {"name": "active_units"}}}
+        tags=["code_agreement"],
+        enabled=target.type == "duckdb",
+        meta={"dagster": {"ref": {"name": "active_units_under_policy"}}},
     )
 }}
 
-{%- set cutoffs = [] -%}
+{%- set billing_windows = [] -%}
 {%- if execute -%}
     {%- set found = run_query(
-        "select distinct periods.cutoff_on from "
-        ~ ref("int_billing_periods")
-        ~ " as periods cross join "
-        ~ ref("stg_policies")
-        ~ " as policies where policies.device_user_attribution = 'latest' and policies.active_window_days = 30"
-        ~ " and periods.device_user_attribution = 'latest' and periods.active_window_days = 30 order by 1"
+        "select distinct windows.window_id, windows.window_ends_on,"
+        ~ " windows.window_ends_on - windows.window_starts_on + 1 as window_days, windows.device_user_attribution from "
+        ~ ref("int_windows")
+        ~ " as windows inner join "
+        ~ ref("int_period_windows")
+        ~ " as period_windows on windows.window_id = period_windows.window_id"
+        ~ " where period_windows.purpose = 'billing' order by 1"
     ) -%}
-    {%- set cutoffs = found.columns[0].values() -%}
+    {%- set billing_windows = found.rows -%}
 {%- endif %}
 
 with
     by_function as (
         select
+            cast(null as bigint) as window_id,
             cast(null as date) as as_of,
             cast(null as string) as customer_id,
             cast(null as string) as product_code,
@@ -37,29 +42,35 @@ with
             cast(null as date) as last_active_on,
             cast(null as date[]) as active_on
         where false
-        {% for cutoff_on in cutoffs %}
+        {% for window_id, window_ends_on, window_days, attribution in billing_windows %}
             union all
-            select *
-            from {{ ref("active_units") }} (date '{{ cutoff_on }}', 30)
+            select {{ window_id }}, *
+            from
+                {{ ref("active_units_under_policy") }} (
+                    date '{{ window_ends_on }}', {{ window_days }}, '{{ attribution }}'
+                )
             union all
-            select as_of, customer_id, null, 'firewall', serial_number, last_active_on, active_on
-            from {{ ref("active_firewalls") }} (date '{{ cutoff_on }}', 30)
+            select {{ window_id }}, as_of, customer_id, null, 'firewall', serial_number, last_active_on, active_on
+            from {{ ref("active_firewalls") }} (date '{{ window_ends_on }}', {{ window_days }})
         {% endfor %}
     ),
 
     windows as (
         select window_id, window_ends_on as as_of
         from {{ ref("int_windows") }}
+        {# Not asked of the rows: read twice, all of them would be held. #}
         where
-            device_user_attribution = 'latest'
-            and window_starts_on = {{ window_starts_on("window_ends_on", "30") }}
-            {# Not asked of the rows: read twice, all of them would be held. #}
-            and window_ends_on
-            in (cast(null as date) {% for cutoff_on in cutoffs %}, date '{{ cutoff_on }}' {% endfor %})
+            window_id in (
+                cast(null as bigint)
+                {% for window_id, window_ends_on, window_days, attribution in billing_windows %}
+                    , {{ window_id }}
+                {% endfor %}
+            )
     ),
 
     by_window as (
         select
+            windows.window_id,
             windows.as_of,
             units.customer_id,
             units.product_code,
@@ -71,6 +82,7 @@ with
         inner join {{ ref("int_active_units") }} as units on windows.window_id = units.window_id
         union all
         select
+            windows.window_id,
             windows.as_of,
             firewalls.customer_id,
             null,
@@ -85,24 +97,26 @@ with
     {# Units and dates of a customer, product and date as one number each: comparing them one by one takes minutes. #}
     function_sums as (
         select
+            window_id,
             as_of,
             customer_id,
             product_code,
             count(*) as units,
             sum({{ fingerprint(["unit_kind", "unit_id", "last_active_on", "active_on"]) }}) as fingerprints
         from by_function
-        group by as_of, customer_id, product_code
+        group by window_id, as_of, customer_id, product_code
     ),
 
     window_sums as (
         select
+            window_id,
             as_of,
             customer_id,
             product_code,
             count(*) as units,
             sum({{ fingerprint(["unit_kind", "unit_id", "last_active_on", "active_on"]) }}) as fingerprints
         from by_window
-        group by as_of, customer_id, product_code
+        group by window_id, as_of, customer_id, product_code
     )
 
     (

@@ -2,9 +2,10 @@
 -- depends_on: {{ ref("stg_policies") }}
 -- depends_on: {{ ref("active_users") }}
 {#
-    R2, R5-R8: active_users(as_of, 30), which answers for any date, gives on every cut-off of a drafted period what
-    customer_usage says for products counted by user or device. Analysts rely on it when they move the date; it is a
-    second path from the bits to the count. Policy `any` and other window lengths are not the function's business.
+    R2, R5-R8: active_users(as_of, window_days), which answers for any date, gives on every cut-off of a drafted period
+    what customer_usage says for products counted by user or device, whatever the policies in force. Analysts rely on it
+    when they move the date; it is a second path from the bits to the count. A period that was issued under other
+    policies is not reported by customer_usage: for it see unit_function_agrees_with_the_units_in_the_windows.
 #}
 {{
     config(
@@ -15,14 +16,14 @@
 {%- set cutoffs = [] -%}
 {%- if execute -%}
     {%- set found = run_query(
-        "select distinct periods.cutoff_on from "
+        "select distinct periods.cutoff_on, periods.active_window_days from "
         ~ ref("int_billing_periods")
-        ~ " as periods cross join "
+        ~ " as periods inner join "
         ~ ref("stg_policies")
-        ~ " as policies where policies.device_user_attribution = 'latest' and policies.active_window_days = 30"
-        ~ " and periods.device_user_attribution = 'latest' and periods.active_window_days = 30 order by 1"
+        ~ " as policies on periods.device_user_attribution = policies.device_user_attribution"
+        ~ " and periods.active_window_days = policies.active_window_days order by 1"
     ) -%}
-    {%- set cutoffs = found.columns[0].values() -%}
+    {%- set cutoffs = found.rows -%}
 {%- endif %}
 
 with
@@ -34,10 +35,10 @@ with
             cast(null as bigint) as active_units,
             cast(null as bigint) as active_devices
         where false
-        {% for cutoff_on in cutoffs %}
+        {% for cutoff_on, window_days in cutoffs %}
             union all
             select as_of, customer_id, product_code, active_units, active_devices
-            from {{ ref("active_users") }} (date '{{ cutoff_on }}', 30)
+            from {{ ref("active_users") }} (date '{{ cutoff_on }}', {{ window_days }})
         {% endfor %}
     ),
 

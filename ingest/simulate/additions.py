@@ -40,6 +40,8 @@ UNLISTED = "DLP"
 SHARED_LICENCE, CLUSTER = "L-SHARED-WEB", "HA-09990999"
 EMAIL = "jo.doe@example.com"
 TWIN_DEVICES = ("D-00FF-0001", "d00ff0001")
+# GROWING's first device; TWIN's files name it too.
+SHARED_DEVICE, _SHARED_BY = "d-00000000000a0300", "u-00000000000a0300"
 _USERS_BEFORE, _USERS_AFTER, _JOIN_A_DAY = 5, 65, 6
 
 
@@ -100,6 +102,7 @@ class Additions:
             (OF_ABROAD, "EPSTD", "monthly", None, None, long_ago, FAR),
             (OF_RESOLD, "EPSTD", "monthly", None, None, long_ago, FAR),
             (GROWING, "EPSTD", "monthly", None, None, long_ago, FAR),
+            (TWIN, "EPSTD", "monthly", None, None, long_ago, FAR),
             (TWIN, UNPRICED, "monthly", None, None, self.second_month, FAR),
             (TWIN, TWICE_PRICED, "monthly", None, None, self.second_month, FAR),
             (FAULTY, "SVSTD", "monthly", None, None, long_ago, FAR),
@@ -140,10 +143,12 @@ class Additions:
             *_users(OF_ABROAD, "EPSTD", 0x100, 2),
             *_users(OF_RESOLD, "EPSTD", 0x200, 3),
             *_users(GROWING, "EPSTD", 0x300, self._growing(day)),
+            (TWIN, "EPSTD", SHARED_DEVICE, _SHARED_BY),
             *_users(OF_UNKNOWN, "EPSTD", 0x400, 1),
             *_users(FAULTY, "MOBCTL", 0x500, 3),
             *_users(FAULTY, UNLISTED, 0x600, 1),
             (FAULTY, "EPADV", _hex("d", 0x700), EMAIL),
+            (FAULTY, "FWENT", _hex("d", 0xA00), None),
             *((FAULTY, "SVSTD", device, None) for device in TWIN_DEVICES),
         ]
         if day >= self.second_month:
@@ -178,6 +183,7 @@ class Additions:
             (FAULTY, "EPADV", 1),
             (FAULTY, "FWENT", 1),
             (FAULTY, "FWFULL", 0),
+            (TWIN, "EPSTD", 0),
             (TWIN, "FWENT", 1),
             (TWIN, "FWFULL", 1),
         ]

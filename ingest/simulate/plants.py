@@ -88,6 +88,11 @@ PLANTS = (
         "On the 6th of the second month a server moves between two customers (R8).",
     ),
     Plant(
+        "device_at_two",
+        "device_at_two_customers",
+        "A device reports at two customers every day; it counts for the smaller id.",
+    ),
+    Plant(
         "missing_day",
         "missing_file_healed",
         "The distributor's usage file of the 14th day does not exist; the next one heals it.",
@@ -148,6 +153,11 @@ PLANTS = (
         "unlisted_product",
         "unknown_product",
         "A device uses DLP, a product without a row in the reference data.",
+    ),
+    Plant(
+        "usage_of_firewall",
+        "usage_of_firewall_product",
+        "A device's usage names FWENT, which is counted by firewall.",
     ),
     Plant(
         "twin_devices",
@@ -516,6 +526,8 @@ def _added_cases(added: Additions) -> dict[str, str]:
         "silent_pair": f"{additions.FAULTY} FWFULL {additions.CLUSTER}",
         "unknown_partner": additions.OF_UNKNOWN,
         "unlisted_product": f"{additions.FAULTY} {additions.UNLISTED}",
+        "device_at_two": (f"EPSTD {additions.SHARED_DEVICE} {additions.GROWING} {additions.TWIN}"),
+        "usage_of_firewall": f"{additions.FAULTY} FWENT",
         "twin_devices": f"{additions.FAULTY} SVSTD {additions.TWIN_DEVICES[1]}",
         "email_id": additions.FAULTY,
         "twin_names": f"{additions.TWIN} {additions.FAULTY}",

@@ -138,6 +138,7 @@ def _planted(cases: dict[str, str], period: str) -> list[Finding]:
     _, moved_product, giver, *_ = case("moved_device")
     partner = _partners()
     faulty, twin = "C9999906", "C9999905"
+    shared, _, *both = case("device_at_two")
     stranger = case("orphan_usage")[0]
     bad_rows = ("duplicate_key", "future_time", "invalid_timestamp", "wrong_field_count")
     mine: list[tuple[tuple[str, ...], str, str, Any, Any, Any, str]] = [
@@ -191,6 +192,9 @@ def _planted(cases: dict[str, str], period: str) -> list[Finding]:
         ),
         (BOTH, "ha_licence_silent", "warning", home, *case("silent_pair")),
         (BOTH, "unknown_product", "warning", home, *case("unlisted_product"), ""),
+        *((BOTH, "device_at_two_customers", "warning", home, one, shared, "") for one in both),
+        (BOTH, "device_moved", "info", home, both[1], shared, ""),
+        (BOTH, "usage_of_firewall_product", "warning", home, *case("usage_of_firewall"), ""),
         (BOTH, "duplicate_hardware", "warning", home, *case("twin_devices")),
         (BOTH, "identifier_is_email", "warning", home, cases["email_id"], None, ""),
         (BOTH, "twin_names", "warning", home, twin, None, twin),
@@ -263,12 +267,15 @@ def test_amounts_at_stake_of_planted_cases(
             and (customer_id like 'C99%' or partner_id = 'P99904')
             and kind in (
                 'excluded_territory', 'partner_resale', 'duplicate_hardware', 'term_overuse',
-                'firewall_two_products', 'ha_licence_silent', 'swing', 'firewall_silent'
+                'firewall_two_products', 'ha_licence_silent', 'swing', 'firewall_silent',
+                'usage_of_firewall_product', 'device_at_two_customers'
             )
         order by all
         """
     ).fetchall()
     assert rows == [
+        ("device_at_two_customers", "EPSTD", "2.310", 1),  # one user, on either side
+        ("device_at_two_customers", "EPSTD", "2.310", 1),
         ("duplicate_hardware", "SVSTD", "5.280", 1),  # one server of two
         ("excluded_territory", "EPSTD", "4.620", 1),  # two users
         ("firewall_silent", "FWENT", "0.000", 1),
@@ -277,6 +284,7 @@ def test_amounts_at_stake_of_planted_cases(
         ("partner_resale", "EPSTD", "6.930", 1),  # three users
         ("swing", "EPSTD", "138.600", 1),  # 65 - 5 = 60 users
         ("term_overuse", "MOBCTL", "4.290", 2),  # two users above the one bought
+        ("usage_of_firewall_product", "FWENT", "42.350", 1),  # one device
     ]
 
 

@@ -213,6 +213,24 @@ def test_what_if_is_what_a_house_under_these_settings_drafts(
     assert Decimal(draft["then"]["amount"]) == total
     assert sum(draft["then"]["blocking"].values()) == blocking
 
+    # Live usage and compared counts are the draft's to the unit; an issued month stays as it was.
+    billed: dict[tuple[str, str], int] = {}
+    for distributor, cutoff in ((PLANTED, "2026-02-20"), (CLEAN[0], "2026-02-28")):
+        (usage,) = house.ask("usage", "--distributor", distributor, "--as-of", cutoff)
+        managed = _ask(
+            house,
+            "select customer_id, product_code, active_units, billed_units "
+            "from billing.draft_managed_customers "
+            f"where period = '2026-02' and distributor_id = '{distributor}'",
+        )
+        names = ("customer_id", "product_code", "active_units", "billed_units")
+        assert {tuple(one[name] for name in names) for one in usage["customers"]} == set(managed)
+        billed |= {(customer, product): units for customer, product, _, units in managed}
+    compared = house.ask("compare", "--period", "2026-02", "--against", "portal")["differences"]
+    ours = {(one["customer_id"], one["product_code"]): one["ours"] for one in compared}
+    assert len(ours) > 20
+    assert ours.items() <= billed.items()
+
 
 def test_an_issued_period_is_not_tried(closed_house: House) -> None:
     told = closed_house.muster(

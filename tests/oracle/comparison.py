@@ -26,8 +26,9 @@ def differences(
     """What the product says otherwise than the oracle, in words; empty when they agree."""
     if not found.tables["drafts"][key, period, distributor] and after_issue:
         return []  # an issued period is drafted again only as long as it can be corrected
+    where = key, period, distributor
     lines, customers, roster, not_billed, blocking = (
-        found.tables[name][key, period, distributor]
+        found.tables[name][where]
         for name in ("lines", "customers", "roster", "not_billed", "blocking")
     )
     said: list[str] = []
@@ -94,6 +95,12 @@ def differences(
         wanted = want_shares.get(share)
         if wanted is None or wanted[1] is not None:
             compare(f"share {share}", wanted, got_shares.get(share))
+
+    # What is told beside the bill.
+    got_warnings = {(k, c, p): (n, money) for k, c, p, n, money in found.tables["warnings"][where]}
+    for warning in sorted({*bill.warnings, *got_warnings}):
+        if warning[1] not in doubtful:
+            compare(f"warning {warning}", bill.warnings.get(warning), got_warnings.get(warning))
 
     # Holds.
     got_kinds = {kind for kind, _, _ in blocking}

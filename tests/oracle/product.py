@@ -48,6 +48,11 @@ _TABLES = {
         "billing.draft_discrepancies where severity = 'blocking' and state = 'open'",
         "kind, partner_id, customer_id",
     ),
+    "warnings": (
+        "quality.discrepancies "
+        "where kind in ('usage_of_firewall_product', 'device_at_two_customers')",
+        "kind, customer_id, product_code, units, amount_at_stake",
+    ),
     "drafts": ("billing.draft_invoices", "currency"),
     "taxes": (
         "(from billing.draft_invoices union all by name from billing.draft_notes)",

@@ -170,6 +170,45 @@ REGRESSIONS: dict[str, Vendor] = {
         told("customers", day(2, 10), customer(of="pa1"), source="crm2", number=1),
         told("transfers", day(2, 10), approved(day(2, 10), "pa0", "pa1"), number=1),
     ),
+    # R4, R10: a usage row of a product counted by firewall is no evidence. January bills u1, 10.00,
+    # and nothing for F1, whose licence is monthly; d9 and s0 are told, 10.00 each. One such row
+    # stopped every load of the home, or, with a window of 31 days, billed F1 without a heartbeat.
+    "usage_of_a_product_counted_by_firewall": vendor(
+        told("partners", JANUARY, partner()),
+        told("customers", JANUARY, customer()),
+        told(
+            "licences",
+            JANUARY,
+            licence(),
+            licence(product="F1", licence_id="l1", serial_number="s0"),
+        ),
+        told(
+            "usage",
+            day(1, 31),
+            used(day(1, 31)),
+            used(day(1, 31), device="d9", product="F1"),
+            used(day(1, 20), device="s0", product="F1"),
+            used(day(1, 20), of="nobody", device="d8", product="F2"),
+            source="eu",
+        ),
+    ),
+    # R8, R10: d0 is at c0 and c1 on the 31st: it counts for c0, the smaller id, 10.00, and both are
+    # told, 10.00 each. u2 has d2 too, so nothing depends on d1: told, 0. Nobody was told.
+    "device_at_two_customers": vendor(
+        told("partners", JANUARY, partner(), partner("pa1")),
+        told("customers", JANUARY, customer(), customer("c1", of="pa1")),
+        told("licences", JANUARY, licence(), licence(of="c1", licence_id="l1")),
+        told(
+            "usage",
+            day(1, 31),
+            used(day(1, 31)),
+            used(day(1, 31), of="c1"),
+            used(day(1, 20), user="u2", device="d1"),
+            used(day(1, 20), user="u3", device="d1", of="c1"),
+            used(day(1, 10), user="u2", device="d2"),
+            source="eu",
+        ),
+    ),
 }
 
 # The same of homes with device_user_attribution = any, in the leap year they are played in.

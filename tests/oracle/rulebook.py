@@ -247,6 +247,7 @@ class Bill:
     blocking     (kind, partner) that must hold the distributor
     may_block    kinds that the rules neither ask for nor forbid
     doubtful     customers whose figures the rules leave open until somebody decides
+    warnings     (kind, customer, product) → units, and what they are worth at list price
     """
 
     lines: dict[tuple[str, str], Line] = field(default_factory=dict)
@@ -257,6 +258,7 @@ class Bill:
     blocking: set[tuple[str, str | None]] = field(default_factory=set)
     may_block: set[str] = field(default_factory=set)
     doubtful: set[str] = field(default_factory=set)
+    warnings: dict[tuple[str, str, str], tuple[int, Decimal | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -366,33 +368,61 @@ class Month:
 
     # --- R5, R6, R8: users and devices
 
-    def usage_units(self) -> dict[tuple[str, str], set[Unit]]:
-        """(customer, product) → its active users, or devices."""
+    @cached_property
+    def active_devices(self) -> dict[tuple[str, str], dict[tuple[str, str], set[date]]]:
+        """(product, device) → the days it was active by (customer, user)."""
         active: defaultdict[tuple[str, str], dict[tuple[str, str], set[date]]] = defaultdict(
             lambda: defaultdict(set)
         )
         for _, _, row in self.files.rows("usage"):
             day = date.fromisoformat(row["last_active_at"][:10])
-            if self.in_window(day):
+            if self.in_window(day) and self.units.get(row["product_code"]) != "firewall":
                 active[row["product_code"], row["device_id"]][
                     row["customer_id"], row.get("user_id", "")
                 ].add(day)
+        return dict(active)
+
+    @staticmethod
+    def at_customers(told: Mapping[tuple[str, str], set[date]]) -> list[str]:
+        """R8: the customers of a device's latest active date; it counts for the first of them."""
+        last = max(max(seen) for seen in told.values())
+        found = {customer for (customer, _), seen in told.items() if last in seen}
+        return sorted(found, key=str.encode)
+
+    def units_of(self, product: str, device: str, customer: str) -> set[Unit]:
+        """R6: what a device counts as, were it the customer's."""
+        told = self.active_devices[product, device]
+        named = {u: max(seen) for (c, u), seen in told.items() if c == customer and u}
+        if self.units.get(product, "user") == "device" or not named:
+            return {Unit(customer, "device", device)}
+        if self.policies.device_user_attribution == "any":
+            return {Unit(customer, "user", u) for u in named}
+        user = min(named, key=lambda u: (-named[u].toordinal(), u.encode()))
+        return {Unit(customer, "user", user)}
+
+    def usage_units(self) -> dict[tuple[str, str], set[Unit]]:
+        """(customer, product) → its active users, or devices."""
         found: defaultdict[tuple[str, str], set[Unit]] = defaultdict(set)
-        for (product, device), told in active.items():
-            # R8 first: the customer of the latest active date, ties to the smallest id.
-            last: dict[str, date] = {}
-            for (customer, _), seen in told.items():
-                last[customer] = max(seen | {last.get(customer, date.min)})
-            customer = min(last, key=lambda c: (-last[c].toordinal(), c.encode()))
-            named = {u: max(seen) for (c, u), seen in told.items() if c == customer and u}
-            if self.units.get(product, "user") == "device" or not named:
-                found[customer, product].add(Unit(customer, "device", device))
-            elif self.policies.device_user_attribution == "any":
-                found[customer, product] |= {Unit(customer, "user", u) for u in named}
-            else:
-                user = min(named, key=lambda u: (-named[u].toordinal(), u.encode()))
-                found[customer, product].add(Unit(customer, "user", user))
+        for (product, device), told in self.active_devices.items():
+            customer = self.at_customers(told)[0]
+            found[customer, product] |= self.units_of(product, device, customer)
         return found
+
+    def at_two_customers(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """(customer, product) → devices that are at another one on the same latest date, and the
+        units that count there, or would, through such devices only.
+        """
+        devices: defaultdict[tuple[str, str], int] = defaultdict(int)
+        units: defaultdict[tuple[str, str], set[Unit]] = defaultdict(set)
+        anyway: defaultdict[tuple[str, str], set[Unit]] = defaultdict(set)
+        for (product, device), told in self.active_devices.items():
+            first, *others = self.at_customers(told)
+            if not others:
+                anyway[first, product] |= self.units_of(product, device, first)
+            for customer in [first, *others] if others else ():
+                devices[customer, product] += 1
+                units[customer, product] |= self.units_of(product, device, customer)
+        return {key: (count, len(units[key] - anyway[key])) for key, count in devices.items()}
 
     # --- R9, R10: firewalls
 
@@ -420,6 +450,15 @@ class Month:
             moment, row = max(evidence or told, key=lambda one: one[0])
             described[serial] = (moment.date(), row)
         return described, sfos
+
+    def usage_of_firewalls(self) -> dict[tuple[str, str], set[str]]:
+        """(customer, product) → the devices whose usage names a product counted by firewall."""
+        found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for _, _, row in self.files.rows("usage"):
+            day = date.fromisoformat(row["last_active_at"][:10])
+            if self.in_window(day) and self.units.get(row["product_code"]) == "firewall":
+                found[row["customer_id"], row["product_code"]].add(row["device_id"])
+        return found
 
     def firewall_units(
         self,
@@ -717,6 +756,7 @@ class Month:
         for unit, reasons in unlicensed_firewalls.items():
             settle(NO_PRODUCT, unit, reasons)
 
+        self._warn(bill)
         self._hold(bill)
         for (customer, product), types in self.licence_types.items():
             distributor, partner, read_on = self.records.get(customer, (None, None, self.cutoff))
@@ -738,6 +778,25 @@ class Month:
                     prices = len(self.prices(product))
                     bill.blocking.add(("price_ambiguous" if prices else "price_missing", None))
         return bill
+
+    def _warn(self, bill: Bill) -> None:
+        def warn(kind: str, customer: str, product: str, units: int, billable: int) -> None:
+            distributor, _, _ = self.records.get(customer, (None, None, self.cutoff))
+            if distributor == self.distributor.id:
+                price = self.list_price(product)
+                minor = Decimal(1).scaleb(-MINOR_UNITS[self.distributor.currency])
+                # Nothing is worth 0 without a price too.
+                stake = (price or Decimal(0)) * billable if price or not billable else None
+                stake = stake and stake.quantize(minor, ROUND_HALF_UP)
+                bill.warnings[kind, customer, product] = units, stake
+
+        for (customer, product), devices in self.usage_of_firewalls().items():
+            warn("usage_of_firewall_product", customer, product, len(devices), len(devices))
+        for (customer, product), (count, units) in self.at_two_customers().items():
+            _, partner, read_on = self.records.get(customer, (None, None, self.cutoff))
+            is_monthly = "monthly" in self.licence_types.get((customer, product), set())
+            bills = is_monthly and not self.obstacles(partner, read_on)
+            warn("device_at_two_customers", customer, product, count, units if bills else 0)
 
     def _hold(self, bill: Bill) -> None:
         for change in self.unapproved():
@@ -775,6 +834,16 @@ class Month:
             and price.valid_from <= self.cutoff
             and (price.valid_to is None or self.cutoff <= price.valid_to)
         ]
+
+    def list_price(self, product: str) -> Decimal | None:
+        """The first band's price; of two versions the lower."""
+        found = [
+            Decimal(each)
+            for price in self.prices(product)
+            for low, _, each in price.bands
+            if low == 1
+        ]
+        return min(found, default=None)
 
     def priced(self, product: str, quantities: dict[str, int]) -> Line:
         used = {customer: n for customer, n in quantities.items() if n}

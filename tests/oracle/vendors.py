@@ -507,6 +507,7 @@ class _World:
         if self.chance(6):
             customers.append("nobody")
         users = ["u1", "u2", "U3", "é4", ""]
+        by_firewall = [p.code for p in self.products if p.unit == "firewall"]
         licensed = [
             (row["customer_id"], row["product_code"])
             for timeline in self.licensed.values()
@@ -518,6 +519,8 @@ class _World:
             customer, user = self.one_of(*customers), self.one_of(*users)
             if licensed and self.chance(75):
                 customer, product = self.one_of(*licensed)
+            if by_firewall and self.chance(5):  # no evidence of a firewall (R10)
+                product = self.one_of(*by_firewall)
             for month in (self.first - 15 * _DAY, *self.months):
                 for _ in range(self.one_of(0, 1, 1, 2)):
                     if self.chance(8):

@@ -183,6 +183,7 @@ with
             and {{ add_days("periods.window_starts_on", "-1") }}
         left join
             products on monthly.product_code = products.product_code and {{ valid_on("products", "periods.cutoff_on") }}
+        where products.billing_unit is distinct from 'firewall'
     ),
 
     before_window as (

@@ -194,6 +194,7 @@ with
             products
             on with_user.product_code = products.product_code
             and {{ valid_on("products", "with_user.window_ends_on") }}
+        where products.billing_unit is distinct from 'firewall'
     ),
 
     {# What the same devices are counted as by UTC days, and what counts through other devices anyway. #}

@@ -111,5 +111,8 @@ select
     last_evidence,
     is_moved
 from attributed
-{# Under `any`, a row without a user says nothing about a device that has one (R6). #}
-where billing_unit <> 'user' or user_id is not null or not has_named_user
+where
+    {# Of firewalls only their own heartbeats are evidence (R10). #}
+    billing_unit <> 'firewall'
+    {# Under `any`, a row without a user says nothing about a device that has one (R6). #}
+    and (billing_unit <> 'user' or user_id is not null or not has_named_user)

@@ -130,7 +130,7 @@ def recount(demo: Demo, cutoff: date) -> pl.DataFrame:
     seen = (
         demo.rows("usage")
         .with_columns(day=pl.col("last_active_at").dt.date())
-        .filter(window)
+        .filter(window, ~pl.col("product_code").str.starts_with("FW"))  # R10: no evidence
         .select("customer_id", "product_code", "device_id", "user_id", "day")
         .unique()
     )

@@ -186,6 +186,21 @@ def test_planted_customers_carry_what_they_are_there_for(planted: Demo) -> None:
     assert not usage.filter(customer_id=owner, product_code=product).is_empty()
     assert product not in (SEEDS / "products.csv").read_text()
 
+    product, device, *both = cases["device_at_two"].split()
+    days = [
+        set(usage.filter(product_code=product, device_id=device, customer_id=one)["snapshot_date"])
+        for one in both
+    ]
+    assert len(days[0]) == len(DAYS) - 2
+    assert days[0] == days[1]
+    assert sorted(both) == both
+    monthly = licences.filter(product_code=product, snapshot_date=END, licence_type="monthly")
+    assert set(both) <= set(monthly["customer_id"])
+
+    owner, product = cases["usage_of_firewall"].split()
+    assert usage.filter(customer_id=owner, product_code=product)["device_id"].n_unique() == 1
+    assert f"\n{product}," in (SEEDS / "products.csv").read_text()
+
     owner, product, key = cases["twin_devices"].split()
     devices = usage.filter(customer_id=owner, product_code=product)["device_id"].unique().to_list()
     assert len(devices) == 2

@@ -1,3 +1,4 @@
+-- depends_on: {{ ref("stg_policies") }}
 {{
     config(
         materialized="table_function",
@@ -6,7 +7,7 @@
     )
 }}
 
-with {{ devices_with_users() }}, products as (select * from {{ ref("products").include(database=false) }})
+with {{ devices_with_users(attribution_in_force()) }}
 
 select
     cast(as_of as date) as as_of,

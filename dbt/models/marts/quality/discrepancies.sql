@@ -13,6 +13,8 @@ with
 
     name_findings as (select * from {{ ref("int_findings_names") }}),
 
+    device_findings as (select * from {{ ref("int_findings_devices") }}),
+
     periods as (select * from {{ ref("int_billing_periods") }}),
 
     distributors as (select * from {{ ref("stg_distributors") }}),
@@ -31,6 +33,7 @@ with
                 "feed_findings",
                 "volume_findings",
                 "name_findings",
+                "device_findings",
             ] %}
             union all
             select *, cast(null as string) as discrepancy_id

@@ -96,6 +96,14 @@ from
                 ''
             ),
             (
+                'usage_of_firewall_product',
+                'warning',
+                'R10',
+                'device whose usage names a product counted by firewall',
+                'devices whose usage names a product counted by firewall',
+                'not billed'
+            ),
+            (
                 'unlicensed_usage',
                 'warning',
                 'R13',
@@ -158,6 +166,14 @@ from
                 'unit that may be a device or firewall counted under a second id',
                 'units that may be devices or firewalls counted under a second id',
                 'perhaps billed twice'
+            ),
+            (
+                'device_at_two_customers',
+                'warning',
+                'R8',
+                'device seen at two customers on one day',
+                'devices seen at two customers on one day',
+                'billed to one of them'
             ),
             (
                 'device_moved',
