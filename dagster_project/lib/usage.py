@@ -109,14 +109,8 @@ def _periods(conn: duckdb.DuckDBPyConnection, as_of: date) -> list[_Period]:
     for row in rows:
         if row[5] <= as_of <= row[6]:
             policies = json.loads(row[7])
-            found.append(
-                _Period(
-                    *row[:6],
-                    policies["active_window_days"],
-                    policies["device_user_attribution"],
-                    policies["firewall_evidence"],
-                )
-            )
+            names = ("active_window_days", "device_user_attribution", "firewall_evidence")
+            found.append(_Period(*(*row[:6], *(policies[name] for name in names))))
     if not found:
         reach = (
             f"from {min(row[5] for row in rows)} to {max(row[6] for row in rows)}"
