@@ -19,9 +19,11 @@ from invoicing.canonical import JsonObject, canonical_json, money_text, price_te
 from invoicing.draft import DraftInvoice, Row, Tax
 from invoicing.ledger import FOLLOWS, Head
 
-# Documents of format 1 carry no tax and of the customers only those that are billed; they are
+# Documents of format 1 carry no tax and of the customers only those that are billed; the papers of
+# format 2 say where the period begins, and not from which date activity counted (R2). Both are
 # verified, rendered and made again as they were.
-FORMAT = "musterhouse-document/2"
+FORMAT = "musterhouse-document/3"
+PERIOD_ONLY = "musterhouse-document/2"
 WITHOUT_TAX = "musterhouse-document/1"
 _SINCE_2 = ("managed_customers", "psa_changes", "tax")
 _PACKAGES = ("musterhouse", "duckdb", "dbt-core", "dbt-duckdb")
@@ -102,11 +104,16 @@ def tax_of(amount: Decimal, tax: Tax | None, places: int) -> JsonObject | None:
 
 def in_format(content: JsonObject, name: str) -> JsonObject:
     """The content as a document of an earlier format has it, key for key (R26)."""
-    if name == FORMAT:
-        return content
+    if name in (FORMAT, PERIOD_ONLY):
+        return {**content, "format": name}
     if name != WITHOUT_TAX:
         raise ValueError(f"{name} is no format of documents this version knows")
     return {**{key: value for key, value in content.items() if key not in _SINCE_2}, "format": name}
+
+
+def says_what_counted(content: JsonObject) -> bool:
+    """Whether the papers of a document name the first date that counted; see FORMAT."""
+    return content["format"] not in (PERIOD_ONLY, WITHOUT_TAX)
 
 
 def _totals_by(

@@ -410,7 +410,7 @@ def tell_documents(settings: Settings, period: str) -> None:
         dates = content["dates"]
         print_table(
             f"Invoice {document.number} to {content['distributor']['distributor_name']}, "
-            f"{dates['period_starts_on']} to {dates['cutoff_on']}",
+            f"{document.period}, counted from {dates['window_starts_on']} to {dates['cutoff_on']}",
             LINE_HEADERS,
             [
                 (
@@ -449,7 +449,10 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
         )
         total = money(one["total_amount"], one["minor_units"])
         tax = _tax_in_words(one["tax"] if one["lines"] else None, one)
-        click.echo(f"Total {total} {one['currency']}{tax}, cut-off {one['cutoff_on']}")
+        click.echo(
+            f"Total {total} {one['currency']}{tax}, counted from {one['window_starts_on']} to the "
+            f"cut-off {one['cutoff_on']}"
+        )
         if one["issued"]:
             was, places = one["issued"]["total_amount"], one["minor_units"]
             billed = one["issued"]["billed_amount"]
