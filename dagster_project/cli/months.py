@@ -282,7 +282,7 @@ _DRAFT_BLOCKING = """
 def tell_feeds(found: Status) -> None:
     print_table(
         "Feeds",
-        ("feed", "from", "to", "files", "rows", "quarantined", "refused", "missing"),
+        ("feed", "from", "to", "files", "rows", "quarantined", "refused", "healed", "missing"),
         [
             (
                 feed.feed,
@@ -292,6 +292,7 @@ def tell_feeds(found: Status) -> None:
                 feed.rows,
                 feed.rows_quarantined or None,
                 len(feed.refused) or None,
+                len(feed.healed) or None,
                 shortened(feed.missing),
             )
             for feed in found.feeds
