@@ -19,10 +19,11 @@ from invoicing.canonical import JsonObject, canonical_json, money_text, price_te
 from invoicing.draft import DraftInvoice, Row, Tax
 from invoicing.ledger import FOLLOWS, Head
 
-# Documents of format 1 carry no tax and of the customers only those that are billed, those of
-# format 2 do not say how firewalls are counted; they are verified, rendered and made again as they were.
+# Documents of format 1 carry no tax and of the customers only those that are billed. Those of format
+# 2 do not say how firewalls are counted (R9), and their papers say where the period begins, not from
+# which date activity counted (R2). Both are verified, rendered and made again as they were.
 FORMAT = "musterhouse-document/3"
-WITHOUT_FIREWALL_POLICIES = "musterhouse-document/2"
+PERIOD_ONLY = "musterhouse-document/2"
 WITHOUT_TAX = "musterhouse-document/1"
 _SINCE_2 = ("managed_customers", "psa_changes", "tax")
 _POLICIES_SINCE_3 = ("firewall_evidence", "replaced_hardware")
@@ -106,7 +107,7 @@ def in_format(content: JsonObject, name: str) -> JsonObject:
     """The content as a document of an earlier format has it, key for key (R26)."""
     if name == FORMAT:
         return content
-    if name not in (WITHOUT_FIREWALL_POLICIES, WITHOUT_TAX):
+    if name not in (PERIOD_ONLY, WITHOUT_TAX):
         raise ValueError(f"{name} is no format of documents this version knows")
     policies = content["policies"]
     found = {
@@ -117,6 +118,11 @@ def in_format(content: JsonObject, name: str) -> JsonObject:
     if name == WITHOUT_TAX:
         found = {key: value for key, value in found.items() if key not in _SINCE_2}
     return found
+
+
+def says_what_counted(content: JsonObject) -> bool:
+    """Whether the papers of a document name the first date that counted; see FORMAT."""
+    return content["format"] not in (PERIOD_ONLY, WITHOUT_TAX)
 
 
 def _totals_by(

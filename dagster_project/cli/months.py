@@ -295,7 +295,7 @@ _DRAFT_BLOCKING = """
 def tell_feeds(found: Status) -> None:
     print_table(
         "Feeds",
-        ("feed", "from", "to", "files", "rows", "quarantined", "refused", "missing"),
+        ("feed", "from", "to", "files", "rows", "quarantined", "refused", "healed", "missing"),
         [
             (
                 feed.feed,
@@ -305,6 +305,7 @@ def tell_feeds(found: Status) -> None:
                 feed.rows,
                 feed.rows_quarantined or None,
                 len(feed.refused) or None,
+                len(feed.healed) or None,
                 shortened(feed.missing),
             )
             for feed in found.feeds
@@ -423,7 +424,7 @@ def tell_documents(settings: Settings, period: str) -> None:
         dates = content["dates"]
         print_table(
             f"Invoice {document.number} to {content['distributor']['distributor_name']}, "
-            f"{dates['period_starts_on']} to {dates['cutoff_on']}",
+            f"{document.period}, counted from {dates['window_starts_on']} to {dates['cutoff_on']}",
             LINE_HEADERS,
             [
                 (
@@ -462,7 +463,10 @@ def _tell_drafts(drafts: Sequence[dict[str, Any]]) -> None:
         )
         total = money(one["total_amount"], one["minor_units"])
         tax = _tax_in_words(one["tax"] if one["lines"] else None, one)
-        click.echo(f"Total {total} {one['currency']}{tax}, cut-off {one['cutoff_on']}")
+        click.echo(
+            f"Total {total} {one['currency']}{tax}, counted from {one['window_starts_on']} to the "
+            f"cut-off {one['cutoff_on']}"
+        )
         if one["issued"]:
             was, places = one["issued"]["total_amount"], one["minor_units"]
             billed = one["issued"]["billed_amount"]

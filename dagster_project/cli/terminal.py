@@ -10,12 +10,15 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ingest.reasons import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Printable:
@@ -29,10 +32,10 @@ class Printable:
         # Under this name Rich finds the stream to write its own escape sequences to; the cells and
         # words it is given are made printable by themselves.
         self.rich_proxied_file = stream
+        self.send: Callable[[str], object] = stream.write
 
     def write(self, text: str) -> int:
-        parts = text.split("\n")
-        self.rich_proxied_file.write("\n".join(_line(part) for part in parts))
+        self.send("\n".join(_line(part) for part in text.split("\n")))
         return len(text)
 
     def __getattr__(self, name: str) -> Any:
@@ -72,4 +75,30 @@ def printable_output() -> Iterator[None]:
 
 def exact(stream: TextIO) -> TextIO:
     """The stream for a machine's exact values; a terminal gets printable ones all the same."""
-    return stream if stream.isatty() else getattr(stream, "rich_proxied_file", stream)
+    return stream if stream.isatty() else unguarded(stream)
+
+
+def unguarded(stream: TextIO) -> TextIO:
+    """What is behind a printable stream, for what may steer the terminal."""
+    return getattr(stream, "rich_proxied_file", stream)
+
+
+@contextmanager
+def printed_above(console: Console) -> Iterator[None]:
+    """While a line of `console` changes at the bottom of the terminal, other text goes above it.
+
+    Rich would do so by proxies around our streams, which then show its escape sequences instead of
+    sending them, and would send to the terminal what was to go into a file.
+    """
+    from rich.file_proxy import FileProxy
+
+    guards = [one for one in (sys.stdout, sys.stderr) if isinstance(one, Printable)]
+    above = {one: FileProxy(console, one.rich_proxied_file) for one in guards if one.isatty()}
+    for guard, proxy in above.items():
+        guard.send = proxy.write
+    try:
+        yield
+    finally:
+        for guard, proxy in above.items():
+            proxy.flush()
+            guard.send = guard.rich_proxied_file.write

@@ -9,12 +9,14 @@ import functools
 import gc
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagster_project.cli.terminal import printed_above, unguarded
 from dagster_project.lib import lock, receiving
 from dagster_project.lib.settings import Settings
 from ingest.reasons import printable
@@ -92,7 +94,8 @@ def progress() -> Iterator[Any]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    # Rich finds the terminal behind our stream by itself only while it leaves the streams alone.
+    console = Console(file=unguarded(sys.stderr), markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         told: set[str] = set()
 
@@ -104,7 +107,10 @@ def progress() -> Iterator[Any]:
         yield tell_once
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    bar = Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
+    with bar, printed_above(console):
         task = bar.add_task("starting")
 
         def tell(step: str, text: str) -> None:

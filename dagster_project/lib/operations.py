@@ -38,11 +38,15 @@ _LISTED = 20
 
 @dataclass(frozen=True)
 class Day:
-    """One source's file of one day: `received`, `healed`, `missing` or `rejected`, in words."""
+    """One source's file of one day: `received`, `healed`, `missing` or `rejected`, in words.
+
+    `holds` is the period that a hole holds.
+    """
 
     on: date
     state: str
     told: str
+    holds: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,8 +157,8 @@ def _feeds(conn: duckdb.DuckDBPyConnection) -> list[Feed]:
     rows = conn.execute(
         """
         select
-            feed, source, snapshot_date, is_received, is_verified, rejected_because, rows_accepted,
-            rows_quarantined, next_received_on
+            feed, source, snapshot_date, state, is_verified, rejected_because, rows_accepted,
+            rows_quarantined, next_received_on, hole_in_period
         from quality.feed_calendar
         where snapshot_date > (select max(snapshot_date) from quality.feed_calendar) - ?::integer
         order by feed, source, snapshot_date
@@ -173,11 +177,16 @@ def _feeds(conn: duckdb.DuckDBPyConnection) -> list[Feed]:
                 feed=feed,
                 source=source,
                 days=told,
-                holes=[f"{one.on} {one.state}" for one in told if one.state != "received"],
+                # What holds an invoice comes first: not all are shown.
+                holes=[
+                    f"{one.on} {one.state}" + (f", holds {one.holds}" if one.holds else "")
+                    for one in sorted(told, key=lambda one: one.holds is None)
+                    if one.state != "received"
+                ],
                 rows=counts[-1],
                 line=_line(counts),
                 quarantined=sum(int(day[5] or 0) for day in days),
-                unverified=sum(bool(day[1]) and not day[2] for day in days),
+                unverified=sum(day[1] == "received" and not day[2] for day in days),
             )
         )
     return found
@@ -185,21 +194,25 @@ def _feeds(conn: duckdb.DuckDBPyConnection) -> list[Feed]:
 
 def _day(
     on: date,
-    is_received: bool,
+    state: str,
     is_verified: bool,
     rejected: str | None,
     rows: int | None,
     quarantined: int | None,
-    healed_on: date | None,
+    next_on: date | None,
+    holds: str | None,
 ) -> Day:
-    if is_received:
+    if state == "received":
         bad = f", {quarantined} quarantined" if quarantined else ""
         return Day(on, "received", f"{on}: {rows or 0:,} rows{bad}")
+    told = f"{on}: refused, {rejected}" if rejected else f"{on}: missing"
+    if state == "hole":
+        told += f"; nothing came in time for the cut-off of {holds}"
+    if state == "healed":
+        told += f"; the file of {next_on} shows the same"
     if rejected:
-        return Day(on, "rejected", f"{on}: refused, {rejected}")
-    if healed_on:
-        return Day(on, "healed", f"{on}: missing; the file of {healed_on} shows the same")
-    return Day(on, "missing", f"{on}: missing")
+        return Day(on, "rejected", told, holds)
+    return Day(on, "missing" if state == "hole" else state, told, holds)
 
 
 def _line(counts: Sequence[int]) -> str:

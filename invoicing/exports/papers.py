@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from invoicing.canonical import JsonObject
+from invoicing.content import says_what_counted
 from invoicing.exports.exported import ExportedFile
 from invoicing.exports.pdf import pdf
 from invoicing.exports.words import bands_in_words, causes, title_of
@@ -84,8 +85,7 @@ def _statement(content: JsonObject, partner: JsonObject) -> ExportedFile:
     facts = [
         ("Partner ID", partner["partner_id"]),
         ("Period", content["period"]),
-        ("First day", day(dates["period_starts_on"])),
-        ("Cut-off", day(dates["cutoff_on"])),
+        *_days(content),
         ("Invoice", content["number"]),
         ("Issued", day(dates["issue_on"])),
         ("Currency", content["currency"]),
@@ -100,6 +100,7 @@ def _statement(content: JsonObject, partner: JsonObject) -> ExportedFile:
         "currency": content["currency"],
         "footer": [distributor.get("distributor_name") or distributor["distributor_id"]],
         "products": [_product(group) for group in groups],
+        "units_are": _units_are(content),
         "total": {
             "units": figure(partner["units"]),
             "joined": _known(partner["joined"]),
@@ -154,8 +155,7 @@ def _head(content: JsonObject) -> JsonObject:
             ("Period", content["period"]),
         ]
     facts += [
-        ("First day", day(dates["period_starts_on"])),
-        ("Cut-off", day(dates["cutoff_on"])),
+        *_days(content),
         ("Purchase order", content["purchase_order"]),
         ("Currency", content["currency"]),
     ]
@@ -178,6 +178,26 @@ def _head(content: JsonObject) -> JsonObject:
             if text
         ],
     }
+
+
+def _days(content: JsonObject) -> list[tuple[str, str]]:
+    """The days of the period, and the dates whose activity counted: not the same (R1, R2)."""
+    dates = content["dates"]
+    begins, cutoff = day(dates["period_starts_on"]), day(dates["cutoff_on"])
+    if not says_what_counted(content):
+        return [("First day", begins), ("Cut-off", cutoff)]
+    return [("Period begins", begins), ("Cut-off", cutoff), ("Counted", _counted(content))]
+
+
+def _counted(content: JsonObject) -> str:
+    dates = content["dates"]
+    return f"{day(dates['window_starts_on'])} to {day(dates['cutoff_on'])}"
+
+
+def _units_are(content: JsonObject) -> str:
+    if not says_what_counted(content):
+        return "Units are those counted in the days above."
+    return f"Units are those active from {_counted(content)}, both included, in UTC."
 
 
 def _party(party: JsonObject, role: str) -> JsonObject:

@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from lxml import etree
 
 from invoicing.canonical import JsonObject
+from invoicing.content import says_what_counted
 from invoicing.exports.exported import ExportedFile
 
 _UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
@@ -124,10 +125,15 @@ def _head(root: etree._Element, content: JsonObject, preceding: tuple[str, ...])
 
 
 def _note(content: JsonObject) -> str | None:
-    """One note a document: what it corrects or takes back, and why."""
+    """One note a document: what it corrects or takes back, and why; else the dates that counted.
+
+    Those may begin before the invoicing period does (R2), which has no room for them.
+    """
     corrects = content.get("corrects")
     if corrects is None:
-        return None
+        dates = content["dates"]
+        counted = f"Counted: active from {dates['window_starts_on']} to {dates['cutoff_on']}, UTC"
+        return counted if says_what_counted(content) else None
     if content["cancels"]:
         return f"Cancels {content['cancels']}: {content['reason']}"
     number = f", {corrects['number']}" if corrects["number"] else ""

@@ -21,6 +21,7 @@ _HEADINGS = {
     "iban": "IBAN",
     "cutoff_on": "Cut-off",
     "period_starts_on": "First day",
+    "period_begins_on": "Period begins",
     "window_starts_on": "Counted from",
     "issue_on": "Issued",
     "due_on": "Due",

@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 
 from invoicing.canonical import JsonObject
+from invoicing.content import says_what_counted
 from invoicing.exports.exported import ExportedFile
 from invoicing.exports.words import bands_in_words, causes, heading, title_of
 from invoicing.exports.xlsx import Cell, Page, Table, workbook
@@ -95,7 +96,7 @@ def _statement(content: JsonObject, partner: JsonObject) -> ExportedFile:
         **{column: partner[column] for column in _PARTNER},
         "invoice": content["number"],
         "period": content["period"],
-        **{column: dates[column] for column in ("period_starts_on", "cutoff_on", "issue_on")},
+        **_dates(content, ("period_starts_on", "cutoff_on", "issue_on")),
         "distributor": content["distributor"].get("distributor_name"),
         "currency": content["currency"],
     }
@@ -138,7 +139,7 @@ def _file(path: str, sheets: Sequence[Page | Table], content: JsonObject) -> Exp
 
 def _head(content: JsonObject) -> Iterable[Table]:
     """Who, when and how much."""
-    document = {**_of(content, _DOCUMENT), **_of(content["dates"], _DATES)}
+    document = {**_of(content, _DOCUMENT), **_dates(content, _DATES)}
     if "corrects" in content:
         document["corrected_invoice"] = content["corrects"]["number"]
         document["corrected_period"] = content["corrects"]["period"]
@@ -155,6 +156,16 @@ def _head(content: JsonObject) -> Iterable[Table]:
         money |= {"tax_reason": tax.get("reason")}
         money |= _of(tax, ("taxable_amount", "tax_amount", "payable_amount"))
     yield _form("Total", {**money, "currency": content["currency"]})
+
+
+def _dates(content: JsonObject, columns: Iterable[str]) -> JsonObject:
+    """A period that begins on the 1st may count from the 30th before (R1, R2), so both are said."""
+    dates = content["dates"]
+    if not says_what_counted(content):
+        return _of(dates, columns)
+    said = [one for one in columns if one not in ("period_starts_on", "window_starts_on")]
+    begins = {"period_begins_on": dates["period_starts_on"]}
+    return {**begins, **_of(dates, ("window_starts_on", *said))}
 
 
 def _totals_by(content: JsonObject) -> Iterable[Table]:

@@ -148,6 +148,49 @@ def test_an_empty_house_has_a_page(tmp_path: Path) -> None:
     assert _table(page, "corrections") == [["No issued period turned out otherwise."]]
 
 
+def test_what_is_missing_follows_from_what_was_expected_and_when_it_came(tmp_path: Path) -> None:
+    """R3, on the page and in status alike. Nothing came on 29 and 31 January: the file of the 30th
+    shows the 29th, that of 1 February is too late for the cut-off of the 31st. eu-north was
+    expected up to 28 January only, eu-west from 1 February on and never came."""
+    from tiny import month_end, seeds, usage, write
+
+    house = House(tmp_path / "home", tmp_path / "landing", seeds(tmp_path / "seeds"))
+    with (house.seeds / "expected_sources.csv").open("a") as file:
+        file.write("usage,eu-north,2025-01-01,2026-01-28\nusage,eu-west,2026-02-01,\n")
+    for day in ("2026-01-28", "2026-01-30", "2026-02-01"):
+        month_end(house.landing, day, usage("C1", ["a"], "2026-01-20"))
+    write(house.landing, "usage", "2026-01-28", "eu-north", usage("C2", ["b"], "2026-01-20"))
+    house.muster("load")
+
+    told = {one["feed"]: one for one in house.ask("status")["feeds"]}
+    hole, open_ = "2026-01-31 eu-central, holds 2026-01", "2026-02-01 eu-west"
+    assert (told["usage"]["missing"], told["usage"]["healed"]) == (
+        [hole, open_],
+        ["2026-01-29 eu-central"],
+    )
+    assert told["heartbeat"]["missing"] == [hole]
+    # The snapshot before stands in for the registry's, and somebody may want to send it (R11).
+    assert told["customers"]["missing"] == ["2026-01-29 crm", "2026-01-31 crm"]
+
+    rows = _page(house).xpath("//section[@id='feeds']/div/table/tbody/tr")
+    shown = {
+        (row[0].text_content(), row[1].text_content()): (
+            [day.get("class") for day in row.xpath(".//li")],
+            " ".join(row.xpath(".//td[2]/span")[0].text_content().split()),
+        )
+        for row in rows
+    }
+    assert shown["usage", "eu-central"] == (
+        ["received", "healed", "received", "missing", "received"],
+        "2026-01-31 missing, holds 2026-01, 2026-01-29 healed",
+    )
+    assert shown["usage", "eu-north"] == (["received"], "complete")
+    assert shown["usage", "eu-west"] == (["missing"], "2026-02-01 missing")
+    titles = _page(house).xpath("//li[@class='missing']/@title")
+    assert "2026-01-31: missing; nothing came in time for the cut-off of 2026-01" in titles
+    assert "(missing_file): 2 open" in house.muster("close", "2026-01", expect=3)
+
+
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with browser(tmp_path_factory.mktemp("operations")) as opened:

@@ -17,6 +17,7 @@ from test_hostile_names import HOSTILE
 
 from invoicing import notes
 from invoicing.canonical import JsonObject
+from invoicing.content import PERIOD_ONLY, WITHOUT_TAX, in_format
 from invoicing.exports.exported import ExportedFile
 from invoicing.exports.papers import day, figure, invoice_pdf, note_pdf, statements_pdf
 from invoicing.exports.pdf import LONGEST_TEXT, pdf, printable
@@ -57,8 +58,8 @@ def test_an_invoice_in_euro(february: dict[str, JsonObject]) -> None:
     for expected in (
         "Musterschild Security BV INVOICE",
         "Number ALPENLAND-000001 Issued 1 February 2026 Due 3 March 2026 Period 2026-01 "
-        "First day 1 January 2026 Cut-off 31 January 2026 Purchase order PO-alpenland "
-        "Currency EUR",
+        "Period begins 1 January 2026 Cut-off 31 January 2026 "
+        "Counted 2 January 2026 to 31 January 2026 Purchase order PO-alpenland Currency EUR",
         "Alpha IT P0001 1 Endpoint Standard EPSTD MH-EPSTD-M 3 user 0.335 1.01 "
         "2 Firewall EnterpriseGuard FWENT MH-FWENT-M 1 to 3: 3 \u00d7 10.00; from 4: 2 \u00d7 8.00 "
         "5 firewall graduated 46.00 Subtotal P0001 8 47.01",
@@ -70,6 +71,39 @@ def test_an_invoice_in_euro(february: dict[str, JsonObject]) -> None:
         "Page 1 of 1",
     ):
         assert expected in text
+
+
+def test_every_paper_says_the_dates_that_counted(february: dict[str, JsonObject]) -> None:
+    """R2: 30 dates up to 28 February begin on 30 January, before the period does."""
+    for number, begins, first, last in (
+        ("SAKURA-000001", "1 February 2026", "30 January 2026", "28 February 2026"),
+        # A note speaks of the period it corrects.
+        ("ALPENLAND-000002", "1 January 2026", "2 January 2026", "31 January 2026"),
+    ):
+        content = february[number]
+        is_note = content["kind"].endswith("note")
+        papers = [note_pdf(content)] if is_note else [invoice_pdf(content)]
+        papers += [] if is_note else statements_pdf(content)
+        for paper in papers:
+            text = text_of(paper)
+            said = f"Period begins {begins} Cut-off {last} Counted {first} to {last}"
+            assert said in text, paper.path
+            assert "First day" not in text
+            if paper.path.endswith("statement.pdf"):
+                assert f"Units are those active from {first} to {last}, both included" in text
+
+
+@pytest.mark.parametrize("name", [PERIOD_ONLY, WITHOUT_TAX])
+def test_papers_of_an_earlier_format_are_as_they_were(
+    february: dict[str, JsonObject], name: str
+) -> None:
+    content = in_format(february["SAKURA-000001"], name)
+    for paper in (invoice_pdf(content), *statements_pdf(content)):
+        text = text_of(paper)
+        assert "First day 1 February 2026 Cut-off 28 February 2026" in text
+        assert "30 January" not in text
+        if paper.path.endswith("statement.pdf"):
+            assert "Units are those counted in the days above. Joined" in text
 
 
 def test_a_document_from_before_taxes_shows_its_net_total(february: dict[str, JsonObject]) -> None:

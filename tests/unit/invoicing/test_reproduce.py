@@ -14,7 +14,7 @@ import pytest
 from billing_marts import Warehouse, add_period, correct_january
 
 from invoicing import documents, gate, notes, reproduce
-from invoicing.content import WITHOUT_TAX
+from invoicing.content import PERIOD_ONLY, WITHOUT_TAX
 from invoicing.ledger import Document, Ledger
 from invoicing.reproduce import Difference, NotReproducibleError, UnknownDocumentError
 
@@ -99,6 +99,17 @@ def test_what_was_issued_before_tax_is_made_again_without_it(
     made = reproduce.take_back_again(Ledger(other.root, is_partial=True), cancelled)
     assert made.content == cancelled.content
     assert "tax" not in made.content
+
+
+def test_what_was_issued_in_format_2_is_made_again_in_it(
+    ledger: Ledger, other: Ledger, january: Warehouse
+) -> None:
+    """Its papers do not say which dates counted, so its format may not change."""
+    gate.decide(january.conn, ledger, "2026-01", [])
+    invoice, *_ = documents.issue(january.conn, ledger, "2026-01", {1: PERIOD_ONLY})
+    assert invoice.content["format"] == PERIOD_ONLY
+    assert invoice.content["tax"] is not None
+    assert again(january, ledger, other, invoice).is_identical
 
 
 def _lend(ledger: Ledger, other: Ledger, last: int) -> None:

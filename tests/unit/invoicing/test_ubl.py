@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from invoicing import notes
+from invoicing.content import PERIOD_ONLY
 from invoicing.exports import render_period
 from invoicing.exports.ubl import obstacle, ubl_xml
 from invoicing.ledger import Document, Ledger
@@ -318,6 +319,16 @@ def test_what_kind_of_document_it_is(issued: dict[str, Document]) -> None:
     assert text(cancellation, "cbc:Note") == "Cancels ALPENLAND-000001: wrong"
     # What is left of 47.35 after the note of -0.34, taken back: positive.
     assert text(cancellation, "cac:LegalMonetaryTotal/cbc:PayableAmount") == "47.01"
+
+
+def test_the_dates_that_counted_are_in_the_note_of_an_invoice(issued: dict[str, Document]) -> None:
+    """R2: 30 dates up to 31 January, in a period that begins a day earlier."""
+    content = issued["ALPENLAND-000001"].content
+    invoice = parsed(content)
+    assert text(invoice, "cac:InvoicePeriod/cbc:StartDate") == "2026-01-01"
+    assert text(invoice, "cbc:Note") == "Counted: active from 2026-01-02 to 2026-01-31, UTC"
+    before = parsed({**content, "format": PERIOD_ONLY})
+    assert texts(before, "cbc:Note/text()") == []
 
 
 def test_not_subject_to_vat_carries_no_vat_number(issued: dict[str, Document]) -> None:

@@ -19,6 +19,7 @@ import pytest
 from billing_marts import ALPHA, Warehouse, add_period, correct_january
 
 from invoicing.canonical import JsonObject
+from invoicing.content import PERIOD_ONLY, in_format
 from invoicing.exports import render, xlsx
 from invoicing.exports.exported import ExportedFile
 from invoicing.exports.workbooks import invoice_xlsx, note_xlsx, statements_xlsx
@@ -106,6 +107,24 @@ def every_workbook(content: JsonObject) -> Iterator[ExportedFile]:
     else:
         yield invoice_xlsx(content)
         yield from statements_xlsx(content)
+
+
+def test_every_workbook_says_the_dates_that_counted(contents: dict[str, JsonObject]) -> None:
+    """R2: 30 dates up to 28 February begin on 30 January, before the period does."""
+    content = contents["invoice sakura 2026-02"]
+    for file in every_workbook(content):
+        said = form(next(iter(opened(file).values())))
+        days = [said[name].date() for name in ("Period begins", "Counted from", "Cut-off")]
+        assert days == [date(2026, 2, 1), date(2026, 1, 30), date(2026, 2, 28)], file.path
+        # What the distributor owes and when is not its partners' to know.
+        assert ("Due" in said) == (file.path == "invoice.xlsx")
+    (note,) = every_workbook(contents["credit_note alpenland 2026-02"])
+    said = form(opened(note)["Note"])
+    assert said["Counted from"].date() == date(2026, 1, 2)
+    for file in every_workbook(in_format(content, PERIOD_ONLY)):
+        said = form(next(iter(opened(file).values())))
+        assert said["First day"].date() == date(2026, 2, 1)
+        assert ("Counted from" in said) == (file.path == "invoice.xlsx"), "as they were"
 
 
 @pytest.mark.parametrize(
