@@ -1,12 +1,17 @@
 {#
     Which portal and PSA files a drafted period is compared with: of each source its latest up to the cut-off. Ids
     nobody has are looked for by the month's last cut-off, in rows without a distributor. A source that is no longer
-    expected (seeds/expected_sources.csv) was replaced or closed: its last file says nothing any more.
+    expected (seeds/expected_sources.csv) was replaced or closed: its last file says nothing any more;
+    nor does a file whose rows were all refused.
 #}
 with
     periods as (select * from {{ ref("int_billing_periods") }}),
 
-    files as (select * from {{ ref("stg_files") }} where feed in ('portal_usage', 'psa_additions')),
+    files as (
+        select *
+        from {{ ref("stg_files") }}
+        where feed in ('portal_usage', 'psa_additions') and is_wholly_refused is not true
+    ),
 
     expected as (
         select feed, source, max(coalesce(valid_to, date '9999-12-31')) as expected_to
