@@ -57,6 +57,10 @@ _WORDS = {
     "under Connect or Connect Flex.",
     "portal_mismatch": "{product}: {found}, counted here are {expected}.",
     "psa_mismatch": "{product}: {found}, counted here are {expected}. Change the agreement.",
+    "psa_without_licence": "{product}: {found}, and no licence for it was in effect. End the "
+    "addition, or have the licence registered.",
+    "unknown_psa_company": "{product}: {found}, for a company that is no customer here. Name its "
+    "customer, or end the addition.",
     "price_missing": "{product} has no price yet, so its amount is missing here.",
     "price_ambiguous": "{product} has more than one price, so its amount is missing here.",
     "swing": "{product}: {found}, far from last month. It is checked before the invoice.",

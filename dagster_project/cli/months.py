@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dagster_project.lib.status import CorrectionStatus, PeriodStatus, Status
 
 # A screenful, with what stands above it; a house in order has a handful.
-FLAGS_SHOWN = 30
+FLAGS_SHOWN = 36
 ALL_ISSUED, HELD = 0, 3
 _PERIOD_HEADERS = ("period", "distributor", "state", "number", "amount", "currency")
 

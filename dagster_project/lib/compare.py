@@ -33,6 +33,7 @@ CAUSES = (
     "late_data",
     "retired_product",
     "unmatched_id",
+    "no_monthly_licence",
     "joined",
     "left",
     "unexplained",

@@ -15,6 +15,7 @@
                 "late_data",
                 "retired_product",
                 "unmatched_id",
+                "no_monthly_licence",
                 "joined",
                 "left",
                 "unexplained",

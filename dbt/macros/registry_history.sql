@@ -8,7 +8,8 @@
     late the second source starts. Rows: one per key and stretch of days over which
     the attributes did not change: valid_from to valid_to, both included. `asserted_on` is the
     first snapshot that says so, which a stretch reaching back before all snapshots needs:
-    a snapshot dated after a cut-off must not touch the period.
+    a snapshot dated after a cut-off must not touch the period. A file whose rows were all refused is no snapshot: the
+    one before stands in.
 #}
 {% macro registry_history(feed, key, attributes) -%}
     {%- set key_columns = key | join(", ") -%}
@@ -25,7 +26,7 @@
                 end as valid_from,
                 coalesce({{ add_days("lead(snapshot_date) over by_source", "-1") }}, date '9999-12-31') as valid_to
             from {{ ref("stg_files") }}
-            where feed = '{{ feed }}'
+            where feed = '{{ feed }}' and is_wholly_refused is not true
             window by_source as (partition by source order by snapshot_date)
         ),
 

@@ -130,7 +130,8 @@
                 placed.cutoff_on is not null
                 and known_products.product_code is not null
                 and products.product_code is null as is_product_retired,
-                placed.quantity is not null as is_listed
+                placed.quantity is not null as is_listed,
+                placed.is_of_record and quantities.customer_id is null as is_not_billed_here
             from placed
             left join
                 quantities
@@ -616,14 +617,24 @@
             from applied
         ),
 
+        licensed_otherwise as (
+            select distinct row_id from first_candidates where cause in ('trial', 'term', 'outside_programme')
+        ),
+
+        {# A count that nothing explains, of a product the customer is billed nothing of and has no licence for. #}
         unexplained as (
             select
                 in_dispute.row_id,
-                'unexplained' as cause,
+                case
+                    when in_dispute.is_not_billed_here and licensed_otherwise.row_id is null
+                    then 'no_monthly_licence'
+                    else 'unexplained'
+                end as cause,
                 in_dispute.difference - coalesce(sum(explained.units), 0) as units
             from in_dispute
             left join explained on in_dispute.row_id = explained.row_id
-            group by in_dispute.row_id, in_dispute.difference
+            left join licensed_otherwise on in_dispute.row_id = licensed_otherwise.row_id
+            group by in_dispute.row_id, in_dispute.difference, in_dispute.is_not_billed_here, licensed_otherwise.row_id
             having in_dispute.difference <> coalesce(sum(explained.units), 0)
         ),
 
@@ -736,6 +747,16 @@
                         '', 'The other side lists no ', compared.product_code, ' of this customer; nothing says why.'
                     )
             end
+        when causes.cause = 'no_monthly_licence'
+        then
+            concat_ws(
+                '',
+                'Nothing of ',
+                compared.product_code,
+                ' is billed to this customer in ',
+                compared.period,
+                ': no monthly licence that bills was in effect.'
+            )
         when causes.cause = 'retired_product'
         then concat_ws('', compared.product_code, ' is no longer a product on the cut-off, ', compared.cutoff_on, '.')
         when causes.cause = 'unmatched_id'

@@ -6,9 +6,10 @@ them is there for is said in `plants`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import polars as pl
 
@@ -31,6 +32,9 @@ STRANGER = "C9999999"
 OF_ABROAD, OF_RESOLD = "C9999902", "C9999903"
 GROWING, TWIN, FAULTY, VANISHING = "C9999904", "C9999905", "C9999906", "C9999907"
 OF_UNKNOWN = "C9999908"
+# Companies of the PSA: the first is VANISHING's by the planted reference data, the second nobody's.
+BILLED_ON, STRANGE_COMPANY = "CW99907", "CW99999"
+BILLED_ON_PRODUCT, STRANGE_PRODUCT = "MOBSEC", "EPADV"
 
 # Products of the planted reference data: without a price in the distributor's currency, with two.
 UNPRICED, TWICE_PRICED = "SAFEGD", "ZTNA"
@@ -114,6 +118,7 @@ class Additions:
             (FAULTY, "FWENT", "monthly", None, boxes.silent, long_ago, FAR),
             (FAULTY, "FWENT", "monthly", None, boxes.expired, long_ago, self.first_day - 60),
             (FAULTY, "FWFULL", "monthly", None, boxes.licensed_member, long_ago, FAR),
+            (VANISHING, BILLED_ON_PRODUCT, "monthly", None, None, long_ago, self.first_day - 60),
         ]
         named = [
             (
@@ -190,6 +195,22 @@ class Additions:
         if day >= self.second_month:
             rows += [(TWIN, UNPRICED, 2), (TWIN, TWICE_PRICED, 2)]
         return _frame("portal_usage", day, rows)
+
+    def psa(self, day: int, psa: str, products: Mapping[str, str]) -> pl.DataFrame:
+        """What the PSA alone bills; `products` are its numbers by ours."""
+        rows = [
+            (BILLED_ON, products.get(BILLED_ON_PRODUCT), 9, Decimal("3.50")),
+            (STRANGE_COMPANY, products.get(STRANGE_PRODUCT), 3, Decimal("4.50")),
+        ]
+        return _frame(
+            "psa_additions",
+            day,
+            [
+                (psa, company, f"AGR-{company}", f"ADD-{company}-{product}", product, units, price)
+                for company, product, units, price in rows
+                if product
+            ],
+        )
 
     def _growing(self, day: int) -> int:
         """A few more every day, so that no single file is odd."""

@@ -78,6 +78,17 @@ PLANTS = (
         "The PSA bills 4 units more than the portal counts, for one company and product.",
     ),
     Plant(
+        "psa_after_licence",
+        "psa_without_licence",
+        "The PSA bills 9 of MOBSEC, whose licence ended 60 days before the first day (reference "
+        "data: the company's customer).",
+    ),
+    Plant(
+        "psa_stranger",
+        "unknown_psa_company",
+        "The PSA bills a company that no reference data name 3 of EPADV.",
+    ),
+    Plant(
         "stale_trial",
         "stale_trial",
         "A MOBSEC trial began 50 days before the first day and never ends.",
@@ -538,6 +549,10 @@ def _added_cases(added: Additions) -> dict[str, str]:
         "legacy_partner": additions.LEGACY,
         "partner_abroad": f"{additions.OF_ABROAD} EPSTD",
         "partner_of_partner": f"{additions.OF_RESOLD} EPSTD",
+        "psa_after_licence": (
+            f"{additions.VANISHING} {additions.BILLED_ON_PRODUCT} {additions.BILLED_ON}"
+        ),
+        "psa_stranger": f"{additions.STRANGE_PRODUCT} {additions.STRANGE_COMPANY}",
         "no_price": additions.UNPRICED,
         "two_prices": additions.TWICE_PRICED,
         "growing_customer": f"{additions.HOME} EPSTD",

@@ -10,7 +10,14 @@ import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
-from ingest.simulate.additions import ABSENT_SOURCE, SOURCES, TWICE_PRICED, UNPRICED
+from ingest.simulate.additions import (
+    ABSENT_SOURCE,
+    BILLED_ON,
+    SOURCES,
+    TWICE_PRICED,
+    UNPRICED,
+    VANISHING,
+)
 
 # The absent source is expected for three days, from the 18th day on.
 _ABSENT_FROM, _ABSENT_DAYS = 17, 3
@@ -59,6 +66,15 @@ def plant_references(seeds: Path, out: Path, start: date, plant: str) -> None:
         *(_price(TWICE_PRICED, currency, "6", _SINCE) for currency in every),
         _price(TWICE_PRICED, own, "7", start.isoformat()),
     )
+    _append(
+        out / "psa_companies.csv",
+        {
+            "psa": _first(out / "psa_companies.csv", "psa"),
+            "company_id": BILLED_ON,
+            "customer_id": VANISHING,
+            "valid_from": _SINCE,
+        },
+    )
     # One run to correct in, so that two months can show what comes too late for a note.
     _set_policy(out / "policies.csv", "correction_periods", "1")
 
@@ -95,6 +111,11 @@ def _set_policy(path: Path, policy: str, value: str) -> None:
         writer.writerows(
             [name, value if name == policy else was, *rest] for name, was, *rest in rows
         )
+
+
+def _first(path: Path, column: str) -> str:
+    with path.open(encoding="utf-8", newline="") as lines:
+        return next(csv.DictReader(lines))[column]
 
 
 def _append(path: Path, *rows: dict[str, object]) -> None:

@@ -235,6 +235,11 @@ def _write_counts(stage: Stage, landing: Landing, day: date, usage: UsageDay) ->
         landing.write("portal_usage", day, source, frames, raw_lines=lines)
     truth = stage.registry.portal(number, counts, lambda customer, product: 0)
     for source in stage.seeds.sources_on("psa_additions", day):
-        frame = stage.registry.psa(number, source, truth, psa_off)
+        frames = [stage.registry.psa(number, source, truth, psa_off)]
+        if sowing:
+            products = {
+                code: theirs for psa, theirs, code in stage.seeds.psa_products if psa == source
+            }
+            frames.append(sowing.additions.psa(number, source, products))
         # The PSA sends no manifests, so that "unverified" is seen too.
-        landing.write("psa_additions", day, source, [frame], manifest=False)
+        landing.write("psa_additions", day, source, frames, manifest=False)

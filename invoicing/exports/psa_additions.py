@@ -33,6 +33,8 @@ def psa_additions(content: JsonObject) -> Iterator[ExportedFile]:
 
     A row per agreement addition, those that are right included (`keep`), and per product that no
     addition bills yet (`add`: `addition_id` empty, `agreement_id` only when there is but one).
+    Where nothing is billed because no licence was in effect, an addition goes to 0 (`remove`); so
+    does one of a company that no customer is known for (`unknown_customer`, without its id).
     `from_quantity` is what the PSA billed on `counted_on`, the date of its snapshot; `to_quantity`
     what the partner is billed. `unit_price` is what the partner charges.
     Ordered by PSA, company, agreement, addition and product.

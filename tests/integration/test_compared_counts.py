@@ -582,12 +582,18 @@ def test_only_what_was_planted_is_unexplained(closed_house: House, period: str) 
         assert closed_house.ask("compare", *arguments)["differences"] == []
 
     billed = cases["psa_over"].split()
+    after, product, _ = cases["psa_after_licence"].split()
+    strange_product, stranger = cases["psa_stranger"].split()
     psa = closed_house.ask("compare", "--period", period, "--against", "psa")
     _adds_up(psa)
-    assert [
-        (one["customer_id"], one["product_code"], one["difference"]) for one in psa["differences"]
-    ] == [(billed[0], billed[1], 4)]
-    assert _unexplained(psa) == [(billed[0], billed[1], 4)]
+    assert sorted(
+        (one["customer_id"], one["product_code"], one["difference"], one["causes"][0]["cause"])
+        for one in psa["differences"]
+    ) == [
+        (billed[0], billed[1], 4, "unexplained"),
+        (after, product, 9, "no_monthly_licence"),
+        (f"connectwise {stranger}", strange_product, 3, "unmatched_id"),
+    ]
     with duckdb.connect(closed_house.home / "published/current.duckdb", read_only=True) as conn:
         evidence = conn.execute(
             "select kind, customer_id, product_code, evidence from quality.discrepancies "

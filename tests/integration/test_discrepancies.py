@@ -150,6 +150,7 @@ def _planted(cases: dict[str, str], period: str) -> list[Finding]:
         (BOTH, "portal_mismatch", "warning", partner[over[0]], over[0], over[1], ""),
         (BOTH, "portal_mismatch", "warning", partner[under[0]], under[0], under[1], ""),
         (BOTH, "psa_mismatch", "warning", partner[psa[0]], psa[0], psa[1], ""),
+        (BOTH, "psa_without_licence", "warning", home, *_with_psa(case("psa_after_licence"))),
         (BOTH, "stale_trial", "warning", partner[trial[0]], *trial, f"L{trial[0][1:]}-{trial[1]}"),
         (FEBRUARY, "device_moved", "info", partner[giver], giver, moved_product, ""),
         # 14 and 20 January of us-west; 10 February of us-south, taken back.
@@ -223,6 +224,7 @@ def _planted(cases: dict[str, str], period: str) -> list[Finding]:
         (BOTH, "orphan_heartbeat", "warning", None, *_with_none(case("orphan_heartbeat"))),
         (BOTH, "orphan_heartbeat", "warning", None, *_with_none(case("expired_firewall"))),
         (BOTH, "unknown_partner", "warning", None, cases["unknown_partner"], None, ""),
+        (BOTH, "unknown_psa_company", "warning", None, None, *_with_psa(case("psa_stranger"))),
         (JANUARY, "missing_file", "info", None, None, None, cases["absent_psa"]),
         # On the 10th of either month.
         (
@@ -246,6 +248,11 @@ def _planted(cases: dict[str, str], period: str) -> list[Finding]:
 def _with_none(case: list[str]) -> tuple[str, None, str]:
     customer, serial = case
     return customer, None, serial
+
+
+def _with_psa(case: list[str]) -> tuple[str, ...]:
+    *keys, company = case
+    return (*keys, f"connectwise {company}")
 
 
 def _partners() -> dict[str, str]:
@@ -303,7 +310,7 @@ def test_status_tells_every_kind_and_stays_within_a_screen(
     assert "for alpenland" not in told
     assert "for alpenland" in closed_house.muster("status", "--all")
     flags = told[told.index("To look at") : told.index("What was expected")]
-    assert flags.count("\n  - ") <= 30
+    assert flags.count("\n  - ") <= 36
     assert "Taken back: heartbeat/2026-02-10/us-south.csv.gz.retracted.json: A. Sender" in told
 
     found = closed_house.ask("status")["flagged"]

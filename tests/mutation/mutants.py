@@ -604,10 +604,18 @@ MUTANTS = (
     _mutant(
         "R17",
         "a PSA snapshot after the cut-off counts",
-        _INT + "int_psa_changes.sql",
-        "inner join files on files.snapshot_date <= periods.cutoff_on",
-        "inner join files on files.snapshot_date <= periods.cutoff_on + 30",
-        "int_psa_changes",
+        _INT + "int_comparison_files.sql",
+        "inner join files on files.snapshot_date <= dates_asked.cutoff_on",
+        "inner join files on files.snapshot_date <= dates_asked.cutoff_on + 30",
+        "int_comparison_files",
+    ),
+    _mutant(
+        "R12",
+        "a PSA that bills a trial is told to stop",
+        _INT + "int_psa_strays.sql",
+        "and additions.product_code = licence_types.product_code",
+        "and additions.product_code = licence_types.product_code || '-'",
+        "int_psa_strays",
     ),
     _mutant(
         "R20",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from vendors import Distributor, Expected, File, Price, Product, Row, Vendor
+from vendors import UNREADABLE, Distributor, Expected, File, Price, Product, Row, Vendor
 
 JANUARY, PRICE = date(2026, 1, 1), ((1, None, "10"),)
 
@@ -208,6 +208,24 @@ REGRESSIONS: dict[str, Vendor] = {
             used(day(1, 10), user="u2", device="d2"),
             source="eu",
         ),
+    ),
+    # R3: the cut-off's file came, and none of its rows could be read: a hole for a, whom the source
+    # has shown on the 20th, though nobody expects the source. The product issued January, 10.00.
+    "file_whose_rows_were_all_refused": vendor(
+        told("partners", JANUARY, partner()),
+        told("customers", JANUARY, customer()),
+        told("licences", JANUARY, licence()),
+        told("usage", day(1, 20), used(day(1, 20)), source="eu"),
+        told("usage", day(1, 31), {**used(day(1, 31)), "last_active_at": UNREADABLE}, source="eu"),
+    ),
+    # R3, R11: a registry snapshot whose rows were all refused (one key, told twice) is none: the
+    # one before stands in, and January is billed, 10.00. To the product the licence was gone.
+    "registry_file_whose_rows_were_all_refused": vendor(
+        told("partners", JANUARY, partner()),
+        told("customers", JANUARY, customer()),
+        told("licences", day(1, 1), licence(starts_on="2026-01-02")),
+        told("licences", day(1, 2), licence(), licence("trial")),
+        told("usage", day(1, 31), used(day(1, 20)), source="eu"),
     ),
 }
 

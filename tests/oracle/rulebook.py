@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
-from typing import Any
 
 from vendors import Distributor, Price, Row, Vendor
 
@@ -107,11 +106,14 @@ class Files:
         for file in sorted(vendor.files, key=lambda f: f.round):
             if file.round <= after_round:
                 slots[file.feed, file.day, file.source] = file.rows
-        self.slots = {
+        taken = {
             slot: accepted(rows, slot[0], slot[1], policies)
             for slot, rows in slots.items()
             if rows is not None
         }
+        # R3: rows were sent and none of them is good: as if no file had come.
+        self.refused = {slot for slot, rows in taken.items() if slots[slot] and not rows}
+        self.slots = {slot: rows for slot, rows in taken.items() if slot not in self.refused}
 
     def rows(self, feed: str) -> Iterator[tuple[date, str, Row]]:
         for (one, day, source), rows in self.slots.items():
@@ -693,19 +695,20 @@ class Month:
             got = self.files.days(expected.feed, expected.source)
             got = [day for day in got if day <= self.cutoff]
             if any(not [d for d in got if d >= day] for day in wanted) and (
-                anybody or self._is_concerned(expected)
+                anybody or self._is_concerned(expected.feed, expected.source)
             ):
                 return True
+        for feed, day, source in self.files.refused:
+            if feed in ("usage", "heartbeat") and self.in_window(day):
+                healed = any(day < d <= self.cutoff for d in self.files.days(feed, source))
+                if not healed and (anybody or self._is_concerned(feed, source, False)):
+                    return True
         return False
 
-    def _is_concerned(self, expected: Any) -> bool:
-        shown = {
-            row["customer_id"]
-            for _, source, row in self.files.rows(expected.feed)
-            if source == expected.source
-        }
+    def _is_concerned(self, feed: str, source: str, when_unshown: bool = True) -> bool:
+        shown = {row["customer_id"] for _, other, row in self.files.rows(feed) if other == source}
         if not shown & set(self.registry.customers):
-            return True
+            return when_unshown
         return any(self.records[c][0] == self.distributor.id for c in shown if c in self.records)
 
     # --- the bill

@@ -22,6 +22,7 @@ Draw = Callable[[Any], Any]
 CURRENCIES = ("EUR", "USD", "JPY", "KWD")
 SINCE = date(2020, 1, 1)  # reference data is valid from long before anything happens
 PERIODS = 3
+UNREADABLE = "2099-01-01T00:00:00Z"  # a time of the future, which is refused (R3)
 _DAY = timedelta(days=1)
 
 
@@ -805,8 +806,10 @@ class _World:
             if file.feed == "usage" and file.rows and self.chance(6):
                 rows = [dict(row) for row in file.rows]
                 at = self.number(0, len(rows) - 1)
-                kind = self.number(0, 3)
-                if kind == 0:
+                kind = self.number(0, 4)
+                if kind == 4:  # no row of it is good
+                    rows = [{**row, "last_active_at": UNREADABLE} for row in rows]
+                elif kind == 0:
                     rows[at]["last_active_at"] = f"{file.day + _DAY}T00:10:00Z"
                 elif kind == 1:
                     rows[at]["last_active_at"] = f"{file.day + _DAY}T00:10:01Z"
@@ -887,6 +890,7 @@ def sound(vendor: Vendor) -> Vendor:
             for (feed, _, source), rows in slots.items()
             if (feed, source) == (expected.feed, expected.source)
             for row in rows or ()
+            if row.get("last_active_at") != UNREADABLE
         }
         return bool(shown & known)
 

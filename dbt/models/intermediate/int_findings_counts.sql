@@ -2,6 +2,8 @@
 with
     matched as (select * from {{ ref("int_three_way_match") }}),
 
+    psa_strays as (select * from {{ ref("int_psa_strays") }}),
+
     list_prices as (select * from {{ ref("int_list_prices") }}),
 
     lines as (select * from {{ ref("int_priced_lines") }}),
@@ -108,6 +110,70 @@ with
         where matched.warehouse_quantity <> matched.psa_quantity
     ),
 
+    {# Billed to a customer that is billed nothing here: what ended there too was forgotten. #}
+    strays_by_product as (
+        select
+            period,
+            distributor_id,
+            partner_id,
+            customer_id,
+            product_code,
+            psa,
+            company_id,
+            is_company_unknown,
+            max(counted_on) as counted_on,
+            cast(sum(quantity) as bigint) as quantity,
+            cast(sum(quantity * unit_price) as decimal(18, 2)) as price
+        from psa_strays
+        group by period, distributor_id, partner_id, customer_id, product_code, psa, company_id, is_company_unknown
+    ),
+
+    ended_months as (select period from periods group by period having bool_and(is_complete)),
+
+    psa_strays_found as (
+        select
+            case when strays.is_company_unknown then 'unknown_psa_company' else 'psa_without_licence' end as kind,
+            'warning' as severity,
+            strays.period,
+            strays.distributor_id,
+            strays.partner_id,
+            strays.customer_id,
+            strays.product_code,
+            concat_ws('', strays.psa, ' ', strays.company_id) as subject,
+            case
+                when strays.is_company_unknown
+                then 'a customer for every company of the PSA'
+                else 'no agreement that bills it: there is no licence in the period'
+            end as expected,
+            concat_ws(
+                '',
+                'the partner''s agreement bills ',
+                strays.quantity,
+                ', for ',
+                strays.price,
+                ' at its own prices, on ',
+                strays.counted_on
+            ) as found,
+            {# Of an unknown company of several partners' PSA there is no list price: no currency is known. #}
+            strays.quantity * list_prices.list_price as stake,
+            strays.quantity as units,
+            'psa_additions snapshot, psa_companies reference data' as evidence,
+            case
+                when strays.is_company_unknown
+                then 'Add the company to seeds/psa_companies.csv, or have the partner end its addition.'
+                else 'Have the partner end the agreement''s addition, or register the licence that is still used.'
+            end as action
+        from strays_by_product as strays
+        left join ended on strays.period = ended.period and strays.distributor_id = ended.distributor_id
+        left join ended_months on strays.period = ended_months.period and strays.distributor_id is null
+        left join
+            list_prices
+            on strays.period = list_prices.period
+            and strays.distributor_id = list_prices.distributor_id
+            and strays.product_code = list_prices.product_code
+        where ended.period is not null or ended_months.period is not null
+    ),
+
     {# R18: no version, or two, of a price in effect on the cut-off. #}
     price_problems as (
         select
@@ -174,7 +240,7 @@ with
             > swings.previous_quantity * bounds.largest_swing_percent
     )
 
-{% for finding in ["portal_mismatch", "psa_mismatch", "price_problems", "swing"] -%}
+{% for finding in ["portal_mismatch", "psa_mismatch", "psa_strays_found", "price_problems", "swing"] -%}
     select *
     from {{ finding }}
     {% if not loop.last %}

@@ -29,7 +29,8 @@ with
             periods.is_complete,
             feed_calendar.next_received_on <= periods.cutoff_on as is_healed,
             source_distributors.distributor_id is not null
-            or not exists (
+            or feed_calendar.is_expected is not false
+            and not exists (
                 select 1
                 from source_distributors as any_distributor
                 where any_distributor.feed = feed_calendar.feed and any_distributor.source = feed_calendar.source
@@ -201,13 +202,13 @@ with
         group by source_periods.period, source_periods.distributor_id, feed_calendar.feed, feed_calendar.source
     ),
 
-    {# Rows of a usage or heartbeat source concern the distributors it has shown; others nobody in particular. #}
+    {# Rows of usage and heartbeat concern whom their source concerns; others nobody in particular. #}
     quarantined_rows as (
         select
             'quarantined_rows' as kind,
             'warning' as severity,
-            periods.period,
-            source_distributors.distributor_id,
+            source_periods.period,
+            source_periods.distributor_id,
             cast(null as string) as partner_id,
             cast(null as string) as customer_id,
             cast(null as string) as product_code,
@@ -229,16 +230,17 @@ with
             'Have the source correct the rows and deliver the file again.' as action
         from quarantined
         inner join
-            source_distributors
-            on quarantined.feed = source_distributors.feed
-            and quarantined.source = source_distributors.source
-        inner join
-            periods
-            on source_distributors.distributor_id = periods.distributor_id
-            and quarantined.snapshot_date between periods.window_starts_on and periods.cutoff_on
+            source_periods
+            on quarantined.feed = source_periods.feed
+            and quarantined.source = source_periods.source
+            and quarantined.snapshot_date between source_periods.starts_on and source_periods.ends_on
         where quarantined.feed in ('usage', 'heartbeat')
         group by
-            periods.period, source_distributors.distributor_id, quarantined.feed, quarantined.source, quarantined.reason
+            source_periods.period,
+            source_periods.distributor_id,
+            quarantined.feed,
+            quarantined.source,
+            quarantined.reason
     ),
 
     shared_quarantined_rows as (

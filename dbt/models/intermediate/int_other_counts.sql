@@ -1,133 +1,126 @@
 {#
-    What the vendor portal and the partners' PSAs count, on their latest snapshot up to each cut-off: one row per
+    What the vendor portal and the partners' PSAs count, on each source's latest snapshot up to each cut-off: one row per
     drafted period, customer and product. Where they list nothing for something we bill the quantity is null. Ids we
     have no customer or product for keep the other side's own name, and have no distributor.
 #}
 with
     quantities as (select * from {{ ref("int_quantities") }}),
 
-    periods as (select * from {{ ref("int_billing_periods") }}),
-
     customers as (select * from {{ ref("int_customers_of_period") }} where is_of_record),
 
     of_record as (select * from {{ ref("int_partners_of_record") }}),
 
-    files as (select * from {{ ref("stg_files") }}),
+    comparison_files as (select * from {{ ref("int_comparison_files") }}),
 
     portal_usage as (select * from {{ ref("stg_portal_usage") }}),
 
-    psa_additions as (select * from {{ ref("stg_psa_additions") }}),
+    psa_additions as (select * from {{ ref("int_psa_additions") }}),
 
-    psa_companies as (select * from {{ ref("stg_psa_companies") }}),
+    psa_companies as (select * from {{ ref("int_psa_companies") }}),
 
-    psa_products as (select * from {{ ref("stg_psa_products") }}),
-
-    {# Per distributor by its cut-off; for customers of nobody, without a distributor, by the month's last one. #}
-    dates_asked as (
-        select period, distributor_id, cutoff_on
-        from periods
-        union all
-        select period, cast(null as string) as distributor_id, max(cutoff_on) as cutoff_on
-        from periods
-        group by period
-    ),
-
-    dates as (
-        select
-            dates_asked.period,
-            dates_asked.distributor_id,
-            case files.feed when 'portal_usage' then 'portal' else 'psa' end as against,
-            max(files.snapshot_date) as counted_on
-        from dates_asked
-        inner join
-            files on files.feed in ('portal_usage', 'psa_additions') and files.snapshot_date <= dates_asked.cutoff_on
-        group by all
-    ),
+    portal_files as (select * from comparison_files where feed = 'portal_usage'),
 
     listed as (
         select
+            portal_files.period,
+            portal_files.distributor_id,
             'portal' as against,
-            snapshot_date as counted_on,
-            customer_id,
-            product_code,
-            cast(sum(quantity) as bigint) as quantity
-        from portal_usage
-        where snapshot_date in (select counted_on from dates where against = 'portal')
-        group by all
+            max(portal_files.counted_on) as counted_on,
+            portal_usage.customer_id,
+            portal_usage.product_code,
+            cast(sum(portal_usage.quantity) as bigint) as quantity
+        from portal_files
+        inner join
+            portal_usage
+            on portal_files.source = portal_usage.source
+            and portal_files.counted_on = portal_usage.snapshot_date
+        group by portal_files.period, portal_files.distributor_id, portal_usage.customer_id, portal_usage.product_code
         union all
         select
+            period,
+            distributor_id,
             'psa' as against,
-            psa_additions.snapshot_date as counted_on,
-            coalesce(
-                psa_companies.customer_id, concat_ws('', psa_additions.psa, ' ', psa_additions.company_id)
-            ) as customer_id,
-            coalesce(
-                psa_products.product_code, concat_ws('', psa_additions.psa, ' ', psa_additions.product_id)
-            ) as product_code,
-            cast(sum(psa_additions.quantity) as bigint) as quantity
+            max(counted_on) as counted_on,
+            coalesce(customer_id, concat_ws('', psa, ' ', company_id)) as customer_id,
+            coalesce(product_code, concat_ws('', psa, ' ', product_id)) as product_code,
+            cast(sum(quantity) as bigint) as quantity
         from psa_additions
-        left join
-            psa_companies
-            on psa_additions.psa = psa_companies.psa
-            and psa_additions.company_id = psa_companies.company_id
-            and {{ valid_on("psa_companies", "psa_additions.snapshot_date") }}
-        left join
-            psa_products
-            on psa_additions.psa = psa_products.psa
-            and psa_additions.product_id = psa_products.product_id
-            and {{ valid_on("psa_products", "psa_additions.snapshot_date") }}
-        where psa_additions.snapshot_date in (select counted_on from dates where against = 'psa')
-        group by all
+        group by
+            period,
+            distributor_id,
+            coalesce(customer_id, concat_ws('', psa, ' ', company_id)),
+            coalesce(product_code, concat_ws('', psa, ' ', product_id))
     ),
 
     of_customers as (
-        select dates.period, dates.distributor_id, listed.*
-        from dates
-        inner join listed on dates.against = listed.against and dates.counted_on = listed.counted_on
+        select listed.*
+        from listed
         semi join
             customers
-            on dates.period = customers.period
-            and dates.distributor_id = customers.distributor_id
+            on listed.period = customers.period
+            and listed.distributor_id = customers.distributor_id
             and listed.customer_id = customers.customer_id
     ),
 
     of_nobody as (
-        select dates.period, dates.distributor_id, listed.*
-        from dates
-        inner join listed on dates.against = listed.against and dates.counted_on = listed.counted_on
-        anti join of_record on dates.period = of_record.period and listed.customer_id = of_record.customer_id
-        where dates.distributor_id is null
+        select listed.*
+        from listed
+        anti join of_record on listed.period = of_record.period and listed.customer_id = of_record.customer_id
+        where listed.distributor_id is null
     ),
 
-    {# A PSA that is not known to bill a customer says nothing about it; the portal shows everybody. #}
+    {#
+        Who can be asked, and on which date: the portal shows everybody, a PSA only the customers it is known to bill.
+        A customer that a source lists was counted on that source's date.
+    #}
+    asked as (
+        select
+            customers.period,
+            customers.distributor_id,
+            'portal' as against,
+            customers.customer_id,
+            coalesce(max(of_customers.counted_on), max(portal_files.counted_on)) as counted_on
+        from customers
+        inner join
+            portal_files
+            on customers.period = portal_files.period
+            and customers.distributor_id = portal_files.distributor_id
+        left join
+            of_customers
+            on of_customers.against = 'portal'
+            and customers.period = of_customers.period
+            and customers.distributor_id = of_customers.distributor_id
+            and customers.customer_id = of_customers.customer_id
+        group by customers.period, customers.distributor_id, customers.customer_id
+        union all
+        select period, distributor_id, 'psa' as against, customer_id, max(counted_on) as counted_on
+        from psa_companies
+        where distributor_id is not null
+        group by period, distributor_id, customer_id
+    ),
+
     not_listed as (
         select
-            dates.period,
-            dates.distributor_id,
-            dates.against,
-            dates.counted_on,
+            quantities.period,
+            quantities.distributor_id,
+            asked.against,
+            asked.counted_on,
             quantities.customer_id,
             quantities.product_code,
             cast(null as bigint) as quantity
         from quantities
-        inner join dates on quantities.period = dates.period and quantities.distributor_id = dates.distributor_id
-        left join
-            (
-                select distinct dates.counted_on, psa_companies.customer_id
-                from dates
-                inner join psa_companies on {{ valid_on("psa_companies", "dates.counted_on") }}
-                where dates.against = 'psa'
-            ) as psa_customers
-            on dates.counted_on = psa_customers.counted_on
-            and quantities.customer_id = psa_customers.customer_id
+        inner join
+            asked
+            on quantities.period = asked.period
+            and quantities.distributor_id = asked.distributor_id
+            and quantities.customer_id = asked.customer_id
         anti join
             of_customers
             on quantities.period = of_customers.period
             and quantities.distributor_id = of_customers.distributor_id
-            and dates.against = of_customers.against
+            and asked.against = of_customers.against
             and quantities.customer_id = of_customers.customer_id
             and quantities.product_code = of_customers.product_code
-        where dates.against = 'portal' or psa_customers.customer_id is not null
     ),
 
     combined as (

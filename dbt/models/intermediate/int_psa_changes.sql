@@ -1,52 +1,20 @@
 {#
-    What the partners' PSAs bill for monthly customers on their latest snapshot up to each cut-off, beside what is
-    billed here: one row per addition, and one for each product that no addition bills yet. Several additions for
-    one customer and product keep what they have, smallest first; the largest takes up the difference.
+    What the partners' PSAs bill on each source's latest snapshot up to each cut-off, beside what is billed here: one
+    row per addition, and one for each product that no addition bills yet. Several additions for one customer and
+    product keep what they have, smallest first; the largest takes up the difference. Where nothing is billed here,
+    because no licence is left or nobody's customer is that company, an addition goes down to nothing.
 #}
 with
     quantities as (select * from {{ ref("int_quantities") }}),
 
-    periods as (select * from {{ ref("int_billing_periods") }}),
+    additions as (select * from {{ ref("int_psa_additions") }} where distributor_id is not null),
 
-    files as (select * from {{ ref("stg_files") }} where feed = 'psa_additions'),
-
-    {# An addition that two sources list on one day is one addition. #}
-    additions as (
-        select *
-        from {{ ref("stg_psa_additions") }}
-        qualify row_number() over (partition by snapshot_date, psa, addition_id order by source, row_number) = 1
-    ),
-
-    psa_companies as (select * from {{ ref("stg_psa_companies") }}),
+    {# A customer may be several companies there: what it is billed for is spread over all their additions. #}
+    companies as (select * from {{ ref("int_psa_companies") }} where distributor_id is not null),
 
     psa_products as (select * from {{ ref("stg_psa_products") }}),
 
-    dates as (
-        select periods.period, periods.distributor_id, max(files.snapshot_date) as counted_on
-        from periods
-        inner join files on files.snapshot_date <= periods.cutoff_on
-        group by periods.period, periods.distributor_id
-    ),
-
-    {# A customer may be several companies there: what it is billed for is spread over all their additions. #}
-    companies as (
-        select
-            dates.period,
-            dates.distributor_id,
-            dates.counted_on,
-            psa_companies.psa,
-            psa_companies.company_id,
-            psa_companies.customer_id
-        from dates
-        inner join psa_companies on {{ valid_on("psa_companies", "dates.counted_on") }}
-    ),
-
-    {# Several of a PSA's products may stand for one of ours; a new addition is for the first of them. #}
-    products as (
-        select dates.period, dates.distributor_id, psa_products.psa, psa_products.product_code, psa_products.product_id
-        from dates
-        inner join psa_products on {{ valid_on("psa_products", "dates.counted_on") }}
-    ),
+    stray as (select * from {{ ref("int_psa_strays") }} where partner_id is not null),
 
     billed as (
         select
@@ -72,8 +40,9 @@ with
 
     found as (
         select
-            billed.* except (first_company_id),
-            companies.company_id,
+            billed.* except (first_company_id, counted_on),
+            additions.counted_on,
+            additions.company_id,
             additions.agreement_id,
             additions.addition_id,
             additions.product_id,
@@ -95,23 +64,12 @@ with
             = 1 as is_largest
         from billed
         inner join
-            companies
-            on billed.period = companies.period
-            and billed.distributor_id = companies.distributor_id
-            and billed.psa = companies.psa
-            and billed.customer_id = companies.customer_id
-        inner join
-            products
-            on billed.period = products.period
-            and billed.distributor_id = products.distributor_id
-            and billed.psa = products.psa
-            and billed.product_code = products.product_code
-        inner join
             additions
-            on billed.psa = additions.psa
-            and companies.company_id = additions.company_id
-            and billed.counted_on = additions.snapshot_date
-            and products.product_id = additions.product_id
+            on billed.period = additions.period
+            and billed.distributor_id = additions.distributor_id
+            and billed.psa = additions.psa
+            and billed.customer_id = additions.customer_id
+            and billed.product_code = additions.product_code
     ),
 
     known as (
@@ -146,12 +104,21 @@ with
     {# Where all additions of a company are in one agreement, a new one belongs there too. #}
     agreements as (
         select
+            period,
+            distributor_id,
             psa,
             company_id,
-            snapshot_date,
             case when min(agreement_id) = max(agreement_id) then min(agreement_id) end as agreement_id
         from additions
-        group by psa, company_id, snapshot_date
+        group by period, distributor_id, psa, company_id
+    ),
+
+    {# Several of a PSA's products may stand for one of ours; a new addition is for the first of them. #}
+    first_products as (
+        select dates.psa, dates.counted_on, psa_products.product_code, min(psa_products.product_id) as product_id
+        from (select distinct psa, counted_on from companies) as dates
+        inner join psa_products on dates.psa = psa_products.psa and {{ valid_on("psa_products", "dates.counted_on") }}
+        group by dates.psa, dates.counted_on, psa_products.product_code
     ),
 
     not_billed_there as (
@@ -167,15 +134,7 @@ with
             billed.first_company_id as company_id,
             agreements.agreement_id,
             cast(null as string) as addition_id,
-            (
-                select min(products.product_id)
-                from products
-                where
-                    products.period = billed.period
-                    and products.distributor_id = billed.distributor_id
-                    and products.psa = billed.psa
-                    and products.product_code = billed.product_code
-            ) as product_id,
+            first_products.product_id,
             cast(null as decimal(18, 6)) as unit_price,
             billed.counted_on,
             cast(0 as bigint) as from_quantity,
@@ -183,9 +142,15 @@ with
         from billed
         left join
             agreements
-            on billed.psa = agreements.psa
+            on billed.period = agreements.period
+            and billed.distributor_id = agreements.distributor_id
+            and billed.psa = agreements.psa
             and billed.first_company_id = agreements.company_id
-            and billed.counted_on = agreements.snapshot_date
+        left join
+            first_products
+            on billed.psa = first_products.psa
+            and billed.counted_on = first_products.counted_on
+            and billed.product_code = first_products.product_code
         anti join
             changed
             on billed.period = changed.period
@@ -196,12 +161,37 @@ with
         where billed.quantity > 0
     ),
 
+    {# Billed there and by no line here: down to nothing. #}
+    billed_there_alone as (
+        select
+            period,
+            distributor_id,
+            currency,
+            partner_id,
+            customer_id,
+            customer_name,
+            product_code,
+            psa,
+            company_id,
+            agreement_id,
+            addition_id,
+            product_id,
+            unit_price,
+            counted_on,
+            quantity as from_quantity,
+            cast(0 as bigint) as to_quantity
+        from stray
+    ),
+
     combined as (
         select *
         from changed
         union all
         select *
         from not_billed_there
+        union all
+        select *
+        from billed_there_alone
     )
 
 select
@@ -224,6 +214,8 @@ select
     case
         when addition_id is null
         then 'add'
+        when customer_id is null
+        then 'unknown_customer'
         when to_quantity = 0 and from_quantity > 0
         then 'remove'
         when to_quantity <> from_quantity

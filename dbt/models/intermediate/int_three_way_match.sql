@@ -1,78 +1,51 @@
 {#
     Warehouse, vendor portal and PSA quantities side by side, per monthly customer and product, on
-    the latest portal and PSA snapshot up to the cut-off.
+    the latest snapshot of each portal and PSA source up to the cut-off.
 #}
 with
     quantities as (select * from {{ ref("int_quantities") }}),
 
-    periods as (select * from {{ ref("int_billing_periods") }}),
+    portal_files as (
+        select * from {{ ref("int_comparison_files") }} where feed = 'portal_usage' and distributor_id is not null
+    ),
 
     portal_usage as (select * from {{ ref("stg_portal_usage") }}),
 
-    psa_additions as (select * from {{ ref("stg_psa_additions") }}),
+    psa_additions as (select * from {{ ref("int_psa_additions") }} where distributor_id is not null),
 
-    psa_companies as (select * from {{ ref("stg_psa_companies") }}),
-
-    psa_products as (select * from {{ ref("stg_psa_products") }}),
+    psa_companies as (select * from {{ ref("int_psa_companies") }} where distributor_id is not null),
 
     portal_dates as (
-        select periods.period, periods.distributor_id, max(files.snapshot_date) as snapshot_date
-        from periods
-        inner join
-            {{ ref("stg_files") }} as files on files.feed = 'portal_usage' and files.snapshot_date <= periods.cutoff_on
-        group by periods.period, periods.distributor_id
+        select period, distributor_id, max(counted_on) as snapshot_date
+        from portal_files
+        group by period, distributor_id
     ),
 
     portal as (
         select
-            portal_dates.period,
-            portal_dates.distributor_id,
-            portal_dates.snapshot_date,
+            portal_files.period,
+            portal_files.distributor_id,
+            max(portal_files.counted_on) as snapshot_date,
             portal_usage.customer_id,
             portal_usage.product_code,
             cast(sum(portal_usage.quantity) as bigint) as quantity
-        from portal_dates
-        inner join portal_usage on portal_dates.snapshot_date = portal_usage.snapshot_date
-        group by all
-    ),
-
-    psa_dates as (
-        select periods.period, periods.distributor_id, max(files.snapshot_date) as snapshot_date
-        from periods
+        from portal_files
         inner join
-            {{ ref("stg_files") }} as files on files.feed = 'psa_additions' and files.snapshot_date <= periods.cutoff_on
-        group by periods.period, periods.distributor_id
+            portal_usage
+            on portal_files.source = portal_usage.source
+            and portal_files.counted_on = portal_usage.snapshot_date
+        group by portal_files.period, portal_files.distributor_id, portal_usage.customer_id, portal_usage.product_code
     ),
 
     psa as (
-        select
-            psa_dates.period,
-            psa_dates.distributor_id,
-            psa_dates.snapshot_date,
-            psa_companies.customer_id,
-            psa_products.product_code,
-            cast(sum(psa_additions.quantity) as bigint) as quantity
-        from psa_dates
-        inner join psa_additions on psa_dates.snapshot_date = psa_additions.snapshot_date
-        inner join
-            psa_companies
-            on psa_additions.psa = psa_companies.psa
-            and psa_additions.company_id = psa_companies.company_id
-            and {{ valid_on("psa_companies", "psa_additions.snapshot_date") }}
-        inner join
-            psa_products
-            on psa_additions.psa = psa_products.psa
-            and psa_additions.product_id = psa_products.product_id
-            and {{ valid_on("psa_products", "psa_additions.snapshot_date") }}
-        group by all
+        select period, distributor_id, customer_id, product_code, cast(sum(quantity) as bigint) as quantity
+        from psa_additions
+        where customer_id is not null and product_code is not null
+        group by period, distributor_id, customer_id, product_code
     ),
 
     {# Only customers the PSA is known to bill can differ from it. #}
-    psa_customers as (
-        select distinct psa_dates.period, psa_dates.distributor_id, psa_companies.customer_id
-        from psa_dates
-        inner join psa_companies on {{ valid_on("psa_companies", "psa_dates.snapshot_date") }}
-    )
+    psa_customers as (select distinct period, distributor_id, customer_id from psa_companies)
 
 select
     quantities.period,
@@ -81,7 +54,7 @@ select
     quantities.customer_id,
     quantities.product_code,
     quantities.quantity as warehouse_quantity,
-    portal_dates.snapshot_date as portal_snapshot_date,
+    coalesce(portal.snapshot_date, portal_dates.snapshot_date) as portal_snapshot_date,
     case when portal_dates.snapshot_date is not null then coalesce(portal.quantity, 0) end as portal_quantity,
     case when psa_customers.customer_id is not null then coalesce(psa.quantity, 0) end as psa_quantity
 from quantities

@@ -97,6 +97,21 @@ def test_the_planted_psa_is_off_in_one_place(clean: Demo, planted: Demo) -> None
     assert off.height == len(DAYS)
 
 
+def test_what_the_planted_psa_bills_alone(planted: Demo) -> None:
+    """9 of a product whose licence ended on 2 November, and 3 of a company nobody names."""
+    additions, licences = planted.rows("psa_additions"), planted.rows("licences")
+    customer, product, company = planted.cases["psa_after_licence"].split()
+    ended = licences.filter(customer_id=customer, product_code=product)["ends_on"]
+    assert set(ended) == {date(2025, 11, 2)}
+    products = pl.read_csv(SEEDS / "psa_products.csv").filter(product_code=product)
+    billed = additions.filter(company_id=company)
+    assert set(billed["product_id"]) == {products["product_id"].item()}
+    assert billed["quantity"].to_list() == [9] * len(DAYS)
+    _, stranger = planted.cases["psa_stranger"].split()
+    assert pl.read_csv(SEEDS / "psa_companies.csv").filter(company_id=stranger).is_empty()
+    assert additions.filter(company_id=stranger)["quantity"].to_list() == [3] * len(DAYS)
+
+
 def test_planted_registry_cases(planted: Demo) -> None:
     licences = planted.rows("licences")
     usage, beats = planted.rows("usage"), planted.rows("heartbeat")
@@ -296,7 +311,13 @@ def test_the_reference_copy_is_sound_and_gives_the_same_files(tmp_path: Path) ->
         if path.read_bytes() != (SEEDS / path.name).read_bytes()
     }
     # Policies: one correction period, so that two months show what comes too late for a note.
-    assert changed == {"expected_sources.csv", "products.csv", "price_bands.csv", "policies.csv"}
+    assert changed == {
+        "expected_sources.csv",
+        "products.csv",
+        "price_bands.csv",
+        "psa_companies.csv",
+        "policies.csv",
+    }
     prices = pl.read_csv(copy / "price_bands.csv")
     counted = prices.filter(pl.col("product_code").is_in(["SAFEGD", "ZTNA"]))
     assert sorted(counted.group_by("product_code", "currency").len().rows()) == [

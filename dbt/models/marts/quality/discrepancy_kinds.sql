@@ -306,6 +306,22 @@ from
                 'between the two'
             ),
             (
+                'psa_without_licence',
+                'warning',
+                'R12',
+                'unit that a partner bills its customer without a licence',
+                'units that partners bill their customers without a licence',
+                'of list price billed in vain'
+            ),
+            (
+                'unknown_psa_company',
+                'warning',
+                '',
+                'unit that a partner bills a company nobody knows',
+                'units that partners bill companies nobody knows',
+                'of list price billed there'
+            ),
+            (
                 'unbilled_correction',
                 'warning',
                 'R25',
