@@ -6,13 +6,11 @@ Months are `months`, single lines `lines`.
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
+import secrets
 import socket
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -156,25 +154,40 @@ def rebuild(settings: Settings) -> None:
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
 @click.pass_obj
 def ui(settings: Settings, port: int) -> None:
-    """Open Dagster's UI of this home on 127.0.0.1, with schedules and the landing sensor on."""
-    with socket.socket() as probe:
-        # As the server does it: a port that was left a moment ago is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Open Dagster's UI of this home on 127.0.0.1, with schedules and the landing sensor on.
+
+    It is open to whoever has the token in the address printed here, until it ends.
+    """
+    with socket.socket() as listening:
+        # As every server does it: a port that was left a moment ago is free.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            listening.bind(("127.0.0.1", port))
+            listening.listen()
         except OSError as error:
             raise click.ClickException(
                 f"Port {port} of 127.0.0.1 cannot be listened on ({error.strerror}): give another "
                 "with --port, or end what listens there."
             ) from error
-    settings.create_home()
-    os.environ.update(settings.environment())
-    arguments = ["-m", "dagster_dg_cli.cli", "dev", "--host", "127.0.0.1", "--port", str(port)]
-    arguments += ["--module-name", "dagster_project.definitions"]
-    # A shell hands ignored signals down to what it starts in the background; this must end on them.
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, signal.SIG_DFL)
-    os.execv(sys.executable, [sys.executable, *arguments])
+        settings.create_home()
+        token = secrets.token_urlsafe(32)
+        # Two that serve one home would start every waiting run twice.
+        other = lock.holder(settings.served)
+        if other:
+            raise click.ClickException(
+                f"{other} serves {settings.home} already: open the address that it printed, or "
+                "end it first."
+            )
+        with lock.writer(settings.served, "muster ui"):
+            # Listened on already: a browser that is quick waits for the answer.
+            click.echo(
+                f"http://127.0.0.1:{port}/?token={token}\n"
+                "Open this address; it answers in some ten seconds. Ctrl-C ends it."
+            )
+            from dagster_project.lib.ui import serve
+
+            with suppress(KeyboardInterrupt):
+                serve(settings, listening, token)
 
 
 @contextmanager

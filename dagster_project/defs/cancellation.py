@@ -1,6 +1,7 @@
 """`cancel_invoice`: the job by which a person takes an issued invoice back (R24).
 
-What a cancellation says is `invoicing.notes`; here is what a person fills in, in the UI too.
+What a cancellation says is `invoicing.notes`; here is what `muster cancel` fills in. The UI has no
+such job.
 """
 
 from datetime import date

@@ -65,7 +65,10 @@ class ApprovalConfig(dg.Config):
 
 
 class ReleaseConfig(dg.Config):
-    """Who releases what under policy `release` = `approved` (R22). Empty for a plain month-end."""
+    """Who releases what under policy `release` = `approved` (R22). Empty for a plain month-end.
+
+    Only a command can say so (`muster release`): what the UI starts has no such configuration.
+    """
 
     approvals: list[ApprovalConfig] = Field(
         default=[],
@@ -74,11 +77,11 @@ class ReleaseConfig(dg.Config):
     )
 
 
-def build(settings: Settings) -> list[dg.AssetsDefinition]:
-    return [_release(settings), _documents(settings), _exports(settings)]
+def build(settings: Settings, *, for_command: bool) -> list[dg.AssetsDefinition]:
+    return [_release(settings, for_command), _documents(settings), _exports(settings)]
 
 
-def _release(settings: Settings) -> dg.AssetsDefinition:
+def _release(settings: Settings, for_command: bool) -> dg.AssetsDefinition:
     @dg.asset(
         key=RELEASE,
         deps=_DRAFT,
@@ -88,6 +91,8 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
         kinds={"python", "json"},
         pool=writer.POOL,
         required_resource_keys={writer.RESOURCE},
+        # Without a schema any configuration would do, and an approval would be passed over unseen.
+        config_schema=ReleaseConfig.to_fields_dict() if for_command else {},
         check_specs=[
             *checks.draft_specs(RELEASE),
             dg.AssetCheckSpec(
@@ -98,9 +103,7 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
         ],
         description="The gate: a record per distributor, released or held with the reasons.",
     )
-    def release(
-        context: dg.AssetExecutionContext, config: ReleaseConfig
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    def release(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         from invoicing.approval import Approval, ApprovalError
         from invoicing.expectations import validate_draft
         from invoicing.gate import decide, records
@@ -109,7 +112,8 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
         unused.leave_out()
         decisions: list[Release] = []
         found = {}
-        approvals = [Approval(**one.model_dump()) for one in config.approvals]
+        config = context.op_execution_context.op_config if for_command else {}
+        approvals = [Approval(**one) for one in config.get("approvals", [])]
         with writer.told_in_words(), warehouse.connect(settings) as conn:
             for one in approvals:
                 if one.period not in context.partition_keys:
@@ -337,18 +341,13 @@ def _decisions(decisions: Sequence["Release"]) -> str:
 
 
 def _to_approve(decisions: Sequence["Release"]) -> str:
-    """What to paste into the launchpad, with a name, to release what waits."""
+    """The commands that release what waits: each asks for a name."""
     waiting = [one for one in decisions if one.state == "waiting"]
     if not waiting:
         return "nothing"
-    lines = ["ops:", f"  {RELEASE_STEP}:", "    config:", "      approvals:"]
-    for one in waiting:
-        lines += [
-            f"        - period: {one.period!r}",
-            f"          distributor_id: {one.distributor_id!r}",
-            f"          currency: {one.currency!r}",
-            f"          total_amount: {one.total_amount!r}",
-            f"          version_set_sha256: {one.version_set_sha256!r}",
-            "          by: ''",
-        ]
-    return "\n".join(["```yaml", *lines, "```"])
+    commands = [
+        f"muster release {one.period} {one.distributor_id} --currency {one.currency} "
+        f"--total {one.total_amount} --by NAME"
+        for one in waiting
+    ]
+    return "\n".join(["```sh", *commands, "```"])

@@ -16,15 +16,12 @@ import dagster as dg
 from dagster_project.assembly import build_defs
 from dagster_project.defs import automation, cancellation, invoices, publish, raw
 from dagster_project.defs.warehouse import LAYERS
-from dagster_project.lib import receiving, warehouse
+from dagster_project.lib import launcher, receiving, running, warehouse
 from dagster_project.lib.settings import Settings
 from ingest.contracts import FEEDS
 
 if TYPE_CHECKING:
     from invoicing.approval import Approval
-
-# Says which process ran a run, so that one that was killed can be told from one that is running.
-_PID = "musterhouse/pid"
 
 Tell = Callable[[str, str], None]
 
@@ -45,9 +42,9 @@ class Runner:
     def open(cls, settings: Settings, tell: Tell) -> Runner:
         """Expects the settings' environment. `tell(step, text)` hears what the runs log."""
         settings.create_home()
-        definitions = build_defs(settings, {"console": _listener(tell)})
+        definitions = build_defs(settings, {"console": _listener(tell)}, for_command=True)
         instance = dg.DagsterInstance.get()
-        _close_killed(instance)
+        launcher.close_dead(instance)
         return cls(settings, definitions, instance)
 
     def load(self) -> None:
@@ -113,7 +110,7 @@ class Runner:
             instance=self.instance,
             partition_key=partition_key,
             asset_selection=selection,
-            tags={_PID: str(os.getpid()), **(tags or {})},
+            tags={running.PID: str(os.getpid()), **(tags or {})},
             run_config={"loggers": {"console": {}}, "ops": dict(ops or {})},
             raise_on_error=False,
         )
@@ -147,25 +144,6 @@ def _listener(tell: Tell) -> dg.LoggerDefinition:
         return logger
 
     return console
-
-
-def _close_killed(instance: dg.DagsterInstance) -> None:
-    """Mark as failed what a killed command left as running: it would take a place in the queue."""
-    running = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-    for run in instance.get_runs(running):
-        pid = run.tags.get(_PID)
-        if pid is not None and not _is_alive(int(pid)):
-            instance.report_run_failed(run, f"Process {pid} ended before the run did.")
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _is_interrupt(event: dg.DagsterEvent) -> bool:

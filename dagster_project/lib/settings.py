@@ -142,6 +142,11 @@ class Settings:
         return self.home / "lock"
 
     @property
+    def served(self) -> Path:
+        """The lock that `muster ui` holds."""
+        return self.dagster_home / "lock"
+
+    @property
     def dagster_home(self) -> Path:
         return self.home / "dagster"
 
