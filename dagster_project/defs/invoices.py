@@ -225,6 +225,8 @@ def _exports(settings: Settings) -> dg.AssetsDefinition:
         ledger = Ledger(settings.ledger)
         with writer.told_in_words():
             ledger.check()
+            # A run that ended after its document has left it without its line of the heads.
+            ledger.recover()
             rendered = [
                 one
                 for period in context.partition_keys
