@@ -72,8 +72,8 @@ def dispute(
     did = {"opened": "Opened", "noted": "Noted", "settled": "Settled"}[made.notes[-1].kind]
     before = "" if is_new else f" already, on {made.notes[-1].on}"
     click.echo(
-        f"{did}{before}: line {line} of {number}, {made.partner_name}, {made.product_name}, {made.amount} "
-        f"{made.currency}. Analysts see it after the next `muster load`."
+        f"{did}{before}: line {line} of {number}, {made.partner_name}, {made.product_name}, "
+        f"{made.amount} {made.currency}. Analysts see it after the next `muster load`."
     )
 
 

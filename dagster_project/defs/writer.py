@@ -67,6 +67,7 @@ def told_in_words() -> Iterator[None]:
 
     from dagster_project.lib.dbt import DbtError
     from dagster_project.lib.publish import PublishError
+    from dagster_project.lib.seal import SealError
     from dagster_project.lib.spark import SparkError
     from ingest.archive import ArchiveError
     from ingest.intake import IntakeError
@@ -91,6 +92,7 @@ def told_in_words() -> Iterator[None]:
         OSError,
         PublishError,
         ReferenceDataError,
+        SealError,
         SparkError,
         StaleDraftError,
         WarehouseError,
