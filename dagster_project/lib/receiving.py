@@ -148,7 +148,10 @@ def _fingerprint(folder: Path) -> str:
         return f"cannot be opened: {error.strerror}"
     with scan as entries:
         for entry in sorted(entries, key=lambda one: one.name):
-            stat = entry.stat(follow_symlinks=False)
+            try:
+                stat = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # gone since the folder was listed
+                continue
             # The change time moves even when a copy keeps size and modification time.
             digest.update(
                 # A name need not be UTF-8.
