@@ -13,7 +13,7 @@ from pydantic import Field
 
 from dagster_project.defs import checks, writer
 from dagster_project.defs.partitions import months
-from dagster_project.lib import alerts, charts, checked, unused, warehouse
+from dagster_project.lib import alerts, charts, checked, truths, unused, warehouse
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
         found = {}
         approvals = [Approval(**one.model_dump()) for one in config.approvals]
         with writer.told_in_words(), warehouse.connect(settings) as conn:
+            truths.check_issuable(settings, conn)
             for one in approvals:
                 if one.period not in context.partition_keys:
                     raise ApprovalError(
@@ -182,6 +183,7 @@ def _documents(settings: Settings) -> dg.AssetsDefinition:
         with writer.told_in_words():
             ledger.check()
             with warehouse.connect(settings) as conn:
+                truths.check_issuable(settings, conn)
                 for period in context.partition_keys:
                     written += issue(conn, ledger, period)
             ledger.check()
