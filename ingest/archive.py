@@ -8,10 +8,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 # Linux ioctl FICLONE: the new file shares the old one's blocks until one of them is written to.
 _FICLONE = 0x40049409
@@ -20,6 +21,10 @@ _CHUNK = 1 << 20
 
 class ArchiveError(Exception):
     """An archived file is missing or damaged."""
+
+
+class UnreadError(Exception):
+    """A file is gone, or could not be read to its end; the archive is as it was."""
 
 
 @contextmanager
@@ -49,13 +54,15 @@ class Archive:
         """Keep a copy of the file and return the SHA-256 of what was kept.
 
         Durable on return. The hash is taken of the copy, so a file that is being written to
-        meanwhile cannot end up under a name that is not its content's. Raises OSError.
+        meanwhile cannot end up under a name that is not its content's. Raises UnreadError when it
+        is gone or cannot be read, OSError when the archive does not take it.
         """
-        with path.open("rb") as source:
-            known = hashlib.file_digest(source, "sha256").hexdigest()
-            if self.path(known).exists():
+        with _opened(path) as source:
+            with _reading(path):
+                known = hashlib.file_digest(source, "sha256").hexdigest()
+                source.seek(0)
+            if self._holds(known):
                 return known
-            source.seek(0)
             temporary = self._temporary(known)
             with needing(self.path(known), os.fstat(source.fileno()).st_size):
                 self.root.mkdir(parents=True, exist_ok=True)
@@ -64,7 +71,7 @@ class Archive:
                         try:
                             fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
                         except OSError:
-                            shutil.copyfileobj(source, target, _CHUNK)
+                            _copy(source, target, path)
                         target.flush()
                         target.seek(0)
                         sha256 = hashlib.file_digest(target, "sha256").hexdigest()
@@ -77,7 +84,7 @@ class Archive:
     def add_bytes(self, content: bytes) -> str:
         """Keep these bytes and return their SHA-256; durable on return. Raises OSError."""
         sha256 = hashlib.sha256(content).hexdigest()
-        if self.path(sha256).exists():
+        if self._holds(sha256):
             return sha256
         temporary = self._temporary(sha256)
         with needing(self.path(sha256), len(content)):
@@ -113,11 +120,28 @@ class Archive:
             )
         return path
 
+    def missing(self, wanted: Iterable[str]) -> list[str]:
+        """Those of these hashes that no file is named by, sorted; no byte of the others is read."""
+        try:
+            with os.scandir(self.root) as entries:
+                there = {entry.name for entry in entries}
+        except FileNotFoundError:
+            there = set()
+        return sorted(set(wanted) - there)
+
     def sweep(self) -> None:
         """Remove half-written copies that a killed process left behind."""
         for leftover in self.root.glob(".*"):
             if leftover.suffix != f".{os.getpid()}":
                 leftover.unlink(missing_ok=True)
+
+    def _holds(self, sha256: str) -> bool:
+        """Whether these bytes are there, read again; damaged ones are written over."""
+        try:
+            self.verified(sha256)
+        except ArchiveError:
+            return False
+        return True
 
     def _temporary(self, sha256: str) -> Path:
         return self.root / f".{sha256}.{os.getpid()}"
@@ -130,3 +154,29 @@ class Archive:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    with _reading(path):
+        source = path.open("rb")
+    with source:
+        yield source
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What goes wrong in the body is the file's that is read, not the archive's."""
+    try:
+        yield
+    except OSError as error:
+        raise UnreadError(f"{error.strerror or error}: {path}") from error
+
+
+def _copy(source: BinaryIO, target: BinaryIO, path: Path) -> None:
+    while True:
+        with _reading(path):
+            chunk = source.read(_CHUNK)
+        if not chunk:
+            return
+        target.write(chunk)

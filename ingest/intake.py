@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 
 from ingest import load
-from ingest.archive import Archive
+from ingest.archive import Archive, UnreadError
 from ingest.contracts import FEEDS, LARGEST_FILE_BYTES
 from ingest.journal import Entry, Journal, Kind, Slot, State
 from ingest.landing import RETRACTION_SUFFIX, Delivery, Format, find
@@ -121,11 +121,14 @@ def receive(
         progress(done, total, f"looking at {delivery.file_name}")
         try:
             prints.take(delivery)
-        except OSError as error:
+        except (OSError, UnreadError) as error:
             unread.add(delivery.slot)
-            detail = (
-                f"{error.strerror or error}: {error.filename}; make it readable, then load again"
+            what = (
+                f"{error.strerror or error}: {error.filename}"
+                if isinstance(error, OSError)
+                else error
             )
+            detail = f"{what}; make it readable, then load again"
             receipts.append(_unreadable(delivery, detail))
     intake = _Intake(
         conn,
@@ -437,12 +440,17 @@ class _Intake:
             where = ", ".join(f"{one.feed}/{one.snapshot_date}/{one.source}" for one in holders)
             detail = f"these bytes are in force for {where}"
             return refusal(Kind.MISPLACED, Reason.IN_FORCE_ELSEWHERE, detail)
-        if self.archive.add(delivery.path) != sha256:
-            detail = "it changed while it was being read; the next load takes it"
+        unread: str | None = None
+        try:
+            if self.archive.add(delivery.path) != sha256:
+                unread = "it changed while it was being read; the next load takes it"
+            manifest = _start_of(delivery.manifest) if delivery.manifest else None
+        except UnreadError as error:
+            unread = f"{error}; it is taken once it can be read to its end"
+        if unread is not None:
             prints.forget(delivery.path)
-            self.receipts.append(_unreadable(delivery, detail))
+            self.receipts.append(_unreadable(delivery, unread))
             return []
-        manifest = _start_of(delivery.manifest) if delivery.manifest else None
         skew = current.clock_skew_minutes if current and is_in_force else None
         clock_skew_minutes = self.clock_skew_minutes if skew is None else skew
         try:
@@ -612,9 +620,12 @@ class _Fingerprints:
 
 
 def _start_of(path: Path) -> bytes:
-    """A small file, or one byte more of a large one than it may have."""
-    with path.open("rb") as source:
-        return source.read(LARGEST_NOTE_BYTES + 1)
+    """A small file, or one byte more of a large one than it may have. Raises UnreadError."""
+    try:
+        with path.open("rb") as source:
+            return source.read(LARGEST_NOTE_BYTES + 1)
+    except OSError as error:
+        raise UnreadError(f"{error.strerror or error}: {path}") from error
 
 
 def _read_retraction(path: Path) -> _Retraction | str:

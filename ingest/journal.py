@@ -6,8 +6,10 @@ Only the record and the state that follows from it belong here; deciding is `ing
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -82,7 +84,7 @@ class Entry:
         return Slot(self.feed, self.snapshot_date, self.source)
 
     def to_line(self) -> str:
-        """One line of JSON without the line break."""
+        """One line of JSON without the line break, and without what chains it to others."""
         values = dataclasses.asdict(self)
         values["snapshot_date"] = self.snapshot_date and self.snapshot_date.isoformat()
         return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
@@ -245,34 +247,122 @@ def _version(entry: Entry) -> list[Any]:
     return [*place, entry.file_name, entry.sha256, entry.reason]
 
 
+class Head(NamedTuple):
+    """A line of the journal and the SHA-256 of its bytes, so of everything up to it."""
+
+    sequence: int
+    sha256: str
+
+
+# A line ends with its own hash, over everything else in it; lines of older journals do not.
+_OWN = re.compile(rb',"sha256":"([0-9a-f]{64})"\}$')
+
+
+class _Chain:
+    """What the next line has to name as the one before it.
+
+    That is the hash of the last line. Lines from before there were hashes are vouched for as a
+    whole, by the first line that has one: it names the SHA-256 of all their bytes.
+    """
+
+    def __init__(self) -> None:
+        self._last: str | None = None
+        self._without_hash = hashlib.sha256()
+        self._is_empty = True
+
+    @property
+    def previous_sha256(self) -> str | None:
+        if self._is_empty:
+            return None
+        return self._last or self._without_hash.hexdigest()
+
+    def line(self, entry: Entry) -> bytes:
+        """The entry as the next line, with its line break."""
+        body = f'{entry.to_line()[:-1]},"previous_sha256":{json.dumps(self.previous_sha256)}'
+        self._last = hashlib.sha256(f"{body}}}".encode()).hexdigest()
+        self._is_empty = False
+        return f'{body},"sha256":"{self._last}"}}\n'.encode()
+
+    def read(self, line: bytes) -> Entry:
+        """The entry of the next line. Raises ValueError, KeyError or TypeError when it is none."""
+        own = _OWN.search(line)
+        if own is None:
+            if self._last is not None:
+                raise ValueError("it has no hash, and the line before it has one")
+            entry = Entry.from_line(line.decode())
+            self._without_hash.update(line + b"\n")
+            self._is_empty = False
+            return entry
+        body = line[: own.start()] + b"}"
+        said, is_now = own[1].decode(), hashlib.sha256(body).hexdigest()
+        if said != is_now:
+            raise ValueError(f"its sha256 is {said}, of what it says {is_now}")
+        text, _, previous = body[:-1].decode().rpartition(',"previous_sha256":')
+        if json.loads(previous) != self.previous_sha256:
+            raise ValueError("it was written after another line: lines are missing or changed")
+        self._last, self._is_empty = said, False
+        return Entry.from_line(f"{text}}}")
+
+    def copy(self) -> _Chain:
+        other = _Chain()
+        other._last, other._is_empty = self._last, self._is_empty
+        other._without_hash = self._without_hash.copy()
+        return other
+
+
 class Journal:
-    """An append-only file of JSON lines. One process at a time writes it (the home's lock)."""
+    """An append-only file of chained JSON lines. One process at a time writes it (the home's lock).
+
+    A line that is changed, or missing but for the last ones, is noticed by whoever reads it. That
+    the last ones are missing is noticed by what was made of them: see `goes_on_from`.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._cached: tuple[int, list[Entry]] = (0, [])  # bytes read so far, their entries
+        # Bytes read so far, their entries, and what the next line follows.
+        self._cached: tuple[int, list[Entry], _Chain] = (0, [], _Chain())
 
     def entries(self) -> list[Entry]:
         """Every entry in order. A torn last line was never promised to anybody: it is left out.
 
         Raises JournalError, with the line, when an earlier line is damaged.
         """
-        read_up_to, entries = self._cached
+        read_up_to, entries, chain = self._cached
         try:
             size = self.path.stat().st_size
         except FileNotFoundError:
             size = 0
         if size < read_up_to:  # restored from an older backup
-            read_up_to, entries = 0, []
+            read_up_to, entries, chain = 0, [], _Chain()
         if size > read_up_to:
             with self.path.open("rb") as source:
                 source.seek(read_up_to)
                 fresh = source.read()
             fresh = fresh[: fresh.rfind(b"\n") + 1]
-            entries = entries + self._parse(fresh, after=len(entries))
+            chain = chain.copy()
+            entries = entries + self._parse(fresh, chain, after=len(entries))
             read_up_to += len(fresh)
-        self._cached = (read_up_to, entries)
+        self._cached = (read_up_to, entries, chain)
         return list(entries)
+
+    def head(self) -> Head | None:
+        """The last line, None while there is none."""
+        lines = self._lines()
+        return Head(len(lines), hashlib.sha256(lines[-1]).hexdigest()) if lines else None
+
+    def goes_on_from(self, head: Head) -> bool:
+        """Whether that line is there: not so in a journal that was restored from before it."""
+        lines = self._lines()
+        return (
+            1 <= head.sequence <= len(lines)
+            and hashlib.sha256(lines[head.sequence - 1]).hexdigest() == head.sha256
+        )
+
+    def _lines(self) -> list[bytes]:
+        try:
+            return self.path.read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return []
 
     def append(self, *entries: Entry) -> list[Entry]:
         """Add entries, durable on return, and return them with their sequence numbers.
@@ -282,13 +372,14 @@ class Journal:
         if not entries:
             return []
         known = self.entries()
-        intact, _ = self._cached
+        intact, _, chain = self._cached
+        chain = chain.copy()
         first = known[-1].sequence + 1 if known else 1
         numbered = [
             dataclasses.replace(entry, sequence=first + offset)
             for offset, entry in enumerate(entries)
         ]
-        lines = "".join(entry.to_line() + "\n" for entry in numbered).encode()
+        lines = b"".join(chain.line(entry) for entry in numbered)
         is_new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with needing(self.path, len(lines)), self.path.open("ab", buffering=0) as target:
@@ -308,18 +399,18 @@ class Journal:
                 os.fsync(directory)
             finally:
                 os.close(directory)
-        self._cached = (intact + len(lines), known + numbered)
+        self._cached = (intact + len(lines), known + numbered, chain)
         return numbered
 
     def state(self) -> State:
         """What is in force after every entry."""
         return State(self.entries())
 
-    def _parse(self, content: bytes, after: int) -> list[Entry]:
+    def _parse(self, content: bytes, chain: _Chain, after: int) -> list[Entry]:
         entries = []
-        for number, line in enumerate(content.splitlines(), start=after + 1):
+        for number, line in enumerate(content.split(b"\n")[:-1], start=after + 1):
             try:
-                entry = Entry.from_line(line.decode())
+                entry = chain.read(line)
                 if entry.sequence != number:
                     raise ValueError(f"it is entry {entry.sequence}, so lines are missing or moved")
                 entries.append(entry)

@@ -91,18 +91,22 @@ class Loaded:
     is_verified: bool
 
 
-def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
+def open_warehouse(path: Path, *, is_known: bool = True) -> duckdb.DuckDBPyConnection:
     """Open the warehouse for writing, with the raw schema, times in UTC; create it if need be.
 
     A kill while DuckDB creates a file can leave one that does not open, so a new one is made
-    under a temporary name and renamed. One that a version with other raw tables made is replaced by
-    an empty one: it holds no truth, and its rows come back from the archive. Raises WarehouseError.
+    under a temporary name and renamed. One that a version with other raw tables made, or that is
+    not known to be as it was left (`is_known`), is replaced by an empty one: it holds no truth, and
+    its rows come back from the archive. Raises WarehouseError.
     """
     if not path.exists():
         _create(path)
+    elif not is_known and not _opens(path):
+        _replace(path)
     try:
         conn = duckdb.connect(str(path))
-        if _schema_of(conn) != _schema_sha256():
+        is_other_version = _schema_of(conn) != _schema_sha256()
+        if is_other_version or not is_known:
             is_ours = conn.execute(_IS_WAREHOUSE).fetchall() != []
             conn.close()
             if not is_ours:
@@ -110,14 +114,13 @@ def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
                     f"{path} is a database, but no warehouse of Musterhouse: it has no table "
                     "raw.files. Move it away, or give another --home."
                 )
-            _log(path).unlink(missing_ok=True)
-            path.unlink()
-            _create(path)
-            _LOG.warning(
-                "%s was made by another version of Musterhouse: its rows are loaded again from "
-                "the archive.",
-                path,
-            )
+            _replace(path)
+            if is_other_version:
+                _LOG.warning(
+                    "%s was made by another version of Musterhouse: its rows are loaded again from "
+                    "the archive.",
+                    path,
+                )
             conn = duckdb.connect(str(path))
         conn.execute("SET TimeZone = 'UTC'")
         # Whoever spilled there was killed: this connection, the only one, has not begun to.
@@ -138,6 +141,22 @@ def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
             "again from archive and journal"
         ) from error
     return conn
+
+
+def _opens(path: Path) -> bool:
+    """Whether it is a database that another process may have open, rather than a damaged file."""
+    try:
+        duckdb.connect(str(path)).close()
+    except duckdb.Error as error:
+        return "Could not set lock" in str(error) or "Permission denied" in str(error)
+    return True
+
+
+def _replace(path: Path) -> None:
+    """An empty warehouse in the place of one that holds no truth."""
+    _log(path).unlink(missing_ok=True)
+    path.unlink()
+    _create(path)
 
 
 def _schema_sql() -> str:

@@ -19,9 +19,9 @@ from invoicing.canonical import JsonObject, canonical_json, money_text, price_te
 from invoicing.draft import DraftInvoice, Row, Tax
 from invoicing.ledger import FOLLOWS, Head
 
-# Documents of format 1 carry no tax and of the customers only those that are billed. Those of format
-# 2 do not say how firewalls are counted (R9), and their papers say where the period begins, not from
-# which date activity counted (R2). Both are verified, rendered and made again as they were.
+# Documents of format 1 carry no tax and of the customers only those that are billed. Those of
+# format 2 do not say how firewalls are counted (R9), and their papers say where the period begins,
+# not from which date activity counted (R2). Both are verified, rendered and made again as they were.
 FORMAT = "musterhouse-document/3"
 PERIOD_ONLY = "musterhouse-document/2"
 WITHOUT_TAX = "musterhouse-document/1"

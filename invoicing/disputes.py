@@ -129,9 +129,11 @@ def record(
     by: str,
     on: date,
     settle: bool = False,
-) -> Dispute:
+) -> tuple[Dispute, bool]:
     """Add a note to the open dispute of a line, or open one; `settle` closes it with the note.
 
+    The dispute, and whether the note is new: the newest note of the line, made again by the same
+    person in the same words, is a command that was run again, and adds none, whatever the day.
     Durable on return. Raises DisputeError, leaving the file as it was, when the line does not
     exist, when there is nothing to settle, or when the note or the name is empty. LedgerError when
     the ledger's heads contradict its files, OSError when the disk does not take it.
@@ -142,7 +144,14 @@ def record(
     if line is None:
         lines = len(document.content["lines"])
         raise DisputeError(f"{number} has no line {line_number}: it has lines 1 to {lines}.")
-    standing = open_of_line(ledger, number, line_number)
+    of_line = [
+        one for one in every(ledger) if (one.number, one.line_number) == (number, line_number)
+    ]
+    newest = of_line[-1].notes[-1] if of_line else None
+    if newest and (newest.text, newest.by, newest.kind == "settled") == (text, by, settle):
+        ledger.anchor()  # the run that wrote it may have ended before that
+        return of_line[-1], False
+    standing = of_line[-1] if of_line and of_line[-1].is_open else None
     if settle and standing is None:
         raise DisputeError(
             f"Line {line_number} of {number} has no open dispute, so there is nothing to settle. "
@@ -156,7 +165,7 @@ def record(
     ledger.anchor()
     durable.append_file(_path(ledger), len(_intact(_path(ledger))), note.to_line())
     ledger.anchor()
-    return _dispute(document, line, (*(standing.notes if standing else ()), note))
+    return _dispute(document, line, (*(standing.notes if standing else ()), note)), True
 
 
 def load_into(conn: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:

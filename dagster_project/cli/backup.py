@@ -11,7 +11,7 @@ import click
 
 from dagster_project.cli.group import main
 from dagster_project.cli.working import progress
-from dagster_project.lib import lock
+from dagster_project.lib import lock, truths
 from dagster_project.lib.settings import Settings
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -29,13 +29,12 @@ def backup(settings: Settings, target: Path, check_all: bool) -> None:
     journal, ledger or archive is not backed up: restore it first.
     """
     from dagster_project.lib.backup import check, take
-    from ingest.journal import Journal
     from invoicing.ledger import Ledger
 
     target = target.expanduser().absolute()
     with lock.writer(settings.lock, "muster backup"), progress() as tell:
         # A damaged home must not become the last backup, which is the one that is restored.
-        Journal(settings.journal).entries()
+        truths.check(settings)
         Ledger(settings.ledger).check()
         made, copied = take(settings, target, tell)
         if check_all:

@@ -65,14 +65,15 @@ def dispute(
     if line is None or note is None or name is None or settled_too:
         raise click.UsageError("Give NUMBER LINE --note TEXT --by NAME, or nothing for the list.")
     day = on.date() if on else datetime.now(UTC).date()
-    made = _record(settings, number, line, text=note, by=name, on=day, settle=settle)
+    made, is_new = _record(settings, number, line, text=note, by=name, on=day, settle=settle)
     if as_json:
         print_json(dataclasses.asdict(made))
         return
     did = {"opened": "Opened", "noted": "Noted", "settled": "Settled"}[made.notes[-1].kind]
+    before = "" if is_new else f" already, on {made.notes[-1].on}"
     click.echo(
-        f"{did}: line {line} of {number}, {made.partner_name}, {made.product_name}, {made.amount} "
-        f"{made.currency}. Analysts see it after the next `muster load`."
+        f"{did}{before}: line {line} of {number}, {made.partner_name}, {made.product_name}, "
+        f"{made.amount} {made.currency}. Analysts see it after the next `muster load`."
     )
 
 
@@ -102,7 +103,7 @@ def tell_disputes(found: Sequence[Dispute], title: str) -> None:
 
 def _record(
     settings: Settings, number: str, line: int, *, text: str, by: str, on: date, settle: bool
-) -> Dispute:
+) -> tuple[Dispute, bool]:
     from invoicing import disputes
     from invoicing.ledger import Ledger
 

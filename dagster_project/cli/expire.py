@@ -9,7 +9,7 @@ import click
 
 from dagster_project.cli.group import main
 from dagster_project.cli.telling import shortened
-from dagster_project.cli.working import working
+from dagster_project.cli.working import load_new, working
 from dagster_project.lib import publish
 from dagster_project.lib.settings import Settings
 
@@ -35,6 +35,9 @@ def expire(settings: Settings, by: str | None) -> None:
         from ingest.retention import expire as let_go
         from ingest.retention import expiring
 
+        if by is not None:
+            # Also what an expiry that was killed left to do: its date is in the journal by then.
+            load_new(settings, open_runner)
         if not publish.is_current(settings):
             raise click.ClickException(
                 "What is published is not of what is loaded, so it cannot be told what periods "

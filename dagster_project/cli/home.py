@@ -193,7 +193,8 @@ def ui(settings: Settings, port: int) -> None:
 @contextmanager
 def _set_aside(warehouse: Path) -> Iterator[None]:
     """The warehouse is not there while the body runs; it comes back when that fails."""
-    files = [warehouse, warehouse.with_name(f"{warehouse.name}.wal")]
+    files = [warehouse.with_suffix(".seal"), warehouse]
+    files.append(warehouse.with_name(f"{warehouse.name}.wal"))
     aside = [path.with_name(f"{path.name}.before") for path in files]
     for path, other in zip(files, aside, strict=True):
         if path.exists():

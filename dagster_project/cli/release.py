@@ -12,11 +12,12 @@ import click
 from dagster_project.cli.group import main
 from dagster_project.cli.months import ALL_ISSUED, HELD, tell_periods
 from dagster_project.cli.working import check_period, working
+from dagster_project.lib import lock
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
     from invoicing.gate import Release
-    from invoicing.ledger import Ledger
+    from invoicing.ledger import Document, Ledger
 
 
 @main.command()
@@ -48,10 +49,7 @@ def release(
     seen = _seen(ledger, period, distributor, currency)
     document = ledger.issued(period, distributor, seen.currency)
     if document:
-        click.echo(
-            f"{period} {distributor} is issued already: {document.name}, released by "
-            f"{document.provenance['released_by']}. Nothing was changed."
-        )
+        _finish(settings, ledger, document)
         return
     _check_waits(seen)
     fault = name_fault(name)
@@ -70,6 +68,26 @@ def release(
     tell_periods(settings, [period])
     is_issued = ledger.issued(period, distributor, seen.currency) is not None
     click.get_current_context().exit(ALL_ISSUED if is_issued else HELD)
+
+
+def _finish(settings: Settings, ledger: Ledger, document: Document) -> None:
+    """Make the files and the publication of what is issued, if a run ended before it made them."""
+    from dagster_project.lib import publish
+    from invoicing.exports.standing import unfinished
+
+    said = (
+        f"{document.period} {document.distributor_id} is issued already: {document.name}, "
+        f"released by {document.provenance['released_by']}."
+    )
+    with lock.writer(settings.lock, "muster release"):
+        is_whole = not unfinished(ledger, settings.exports) and publish.is_current(settings)
+    if is_whole:
+        click.echo(f"{said} Nothing was changed.")
+        return
+    click.echo(f"{said} Its files and the publication are made again.")
+    with working(settings, f"release {document.period} {document.distributor_id}") as open_runner:
+        open_runner().rebuild([document.period])
+    tell_periods(settings, [document.period])
 
 
 def _seen(ledger: Ledger, period: str, distributor: str, currency: str | None) -> Release:

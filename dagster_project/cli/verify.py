@@ -31,12 +31,12 @@ GOOD, BROKEN = 0, 1
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.pass_obj
 def verify(settings: Settings, noted: tuple[str, ...], as_json: bool) -> None:
-    """Check that every issued document, export and published file is what it was.
+    """Check that every issued document, export, published and archived file is what it was.
 
     Reads only, needs no lock and no warehouse. Ends with 0 when all is well, and with 1 and the
     first broken link: its file, what was expected and found, and what to do.
     """
-    from dagster_project.lib.verify import checks_of as of_publication
+    from dagster_project.lib.verify import of_files, of_publication
     from invoicing.ledger import Ledger
     from invoicing.verify import checks_of, run
 
@@ -51,6 +51,7 @@ def verify(settings: Settings, noted: tuple[str, ...], as_json: bool) -> None:
     checks = [
         *run(checks_of(ledger, settings.exports, [one.strip() for one in noted])),
         *run(of_publication(settings)),
+        *run(of_files(settings)),
     ]
     writer = writer or _writer(settings)
     broken = [check.broken for check in checks if check.broken]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dagster_project.cli.terminal import printed_above, unguarded
-from dagster_project.lib import lock, receiving
+from dagster_project.lib import lock, receiving, truths
 from dagster_project.lib.settings import Settings
 from ingest.reasons import printable
 
@@ -38,6 +38,7 @@ def working(settings: Settings, command: str) -> Iterator[Callable[[], Runner]]:
             f"usage/{settings.first_day}. `muster simulate` makes up some."
         )
     with lock.writer(settings.lock, f"muster {command}"), progress() as tell:
+        truths.check(settings)
         os.environ.update(settings.environment())
 
         @functools.cache
@@ -62,6 +63,12 @@ def load_new(settings: Settings, open_runner: Callable[[], Runner]) -> bool:
         and publish.is_current(settings)
     ):
         return False
+    again = receiving.to_take_again(settings)
+    if again:
+        click.echo(
+            f"{settings.journal} was restored from a backup: {len(again)} folders of "
+            f"{settings.landing} are taken in again, as far as it does not know their files."
+        )
     open_runner().load()
     return True
 

@@ -13,7 +13,16 @@ from pydantic import Field
 
 from dagster_project.defs import checks, writer
 from dagster_project.defs.partitions import months
-from dagster_project.lib import alerts, charts, checked, dbt, model_checks, unused, warehouse
+from dagster_project.lib import (
+    alerts,
+    charts,
+    checked,
+    dbt,
+    model_checks,
+    truths,
+    unused,
+    warehouse,
+)
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
@@ -115,6 +124,7 @@ def _release(settings: Settings, for_command: bool) -> dg.AssetsDefinition:
         config = context.op_execution_context.op_config if for_command else {}
         approvals = [Approval(**one) for one in config.get("approvals", [])]
         with writer.told_in_words(), warehouse.connect(settings) as conn:
+            truths.check_issuable(settings, conn)
             for one in approvals:
                 if one.period not in context.partition_keys:
                     raise ApprovalError(
@@ -193,6 +203,7 @@ def _documents(settings: Settings) -> dg.AssetsDefinition:
         with writer.told_in_words():
             ledger.check()
             with warehouse.connect(settings) as conn:
+                truths.check_issuable(settings, conn)
                 for period in context.partition_keys:
                     written += issue(conn, ledger, period)
             ledger.check()
@@ -236,6 +247,8 @@ def _exports(settings: Settings) -> dg.AssetsDefinition:
         ledger = Ledger(settings.ledger)
         with writer.told_in_words():
             ledger.check()
+            # A run that ended after its document has left it without its line of the heads.
+            ledger.recover()
             rendered = [
                 one
                 for period in context.partition_keys

@@ -96,7 +96,7 @@ def _feed(settings: Settings, feed: str) -> dg.AssetsDefinition:
 
         wanted = [date.fromisoformat(key) for key in context.partition_keys]
         seen = receiving.folders(settings, {feed})
-        with writer.told_in_words(), warehouse.connect(settings) as conn:
+        with writer.told_in_words(), warehouse.connect(settings, makes_again=True) as conn:
             receipts = receive(
                 conn,
                 settings.home,

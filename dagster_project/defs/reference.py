@@ -36,7 +36,7 @@ def build(settings: Settings) -> dg.AssetsDefinition:
 
         with writer.told_in_words():
             receipt = receive_reference(settings.home, settings.seeds)
-            with warehouse.connect(settings) as conn:
+            with warehouse.connect(settings, makes_again=True) as conn:
                 # The version set covers the seeds too.
                 warehouse.bring_up_to_date(conn, settings, writer.progress(context.log))
                 counts = warehouse.row_counts(conn, (GROUP,))

@@ -84,7 +84,7 @@ def build_models(
             "Nothing has been received yet, so there is nothing to build from. "
             "Run `muster load`, or materialise reference/* and raw/* first."
         )
-    with warehouse.connect(settings) as conn:
+    with warehouse.connect(settings, makes_again=True) as conn:
         warehouse.bring_up_to_date(conn, settings, writer.progress(context.log))
         if not warehouse.is_built_by(conn, settings.engine):
             # What a selection reads is with the engine that built it: here all of it is built.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from dagster_project.lib import lock, oserrors
+from dagster_project.lib import lock, oserrors, truths
 from dagster_project.lib.settings import Settings
 
 # One pool for every step that writes. It orders the runs Dagster starts; the lock holds against
@@ -36,6 +36,9 @@ def resource(settings: Settings) -> dg.ResourceDefinition:
         unattended = run is not None and any(tag in run.tags for tag in _UNATTENDED)
         wait = {"wait_seconds": _PATIENCE_SECONDS} if unattended else {}
         with lock.writer(settings.lock, what, **wait):
+            with told_in_words():
+                # From damage nothing is made, whoever starts the run.
+                truths.check(settings)
             yield None
 
     return writer
@@ -67,6 +70,7 @@ def told_in_words() -> Iterator[None]:
 
     from dagster_project.lib.dbt import DbtError
     from dagster_project.lib.publish import PublishError
+    from dagster_project.lib.seal import SealError
     from dagster_project.lib.spark import SparkError
     from ingest.archive import ArchiveError
     from ingest.intake import IntakeError
@@ -91,8 +95,10 @@ def told_in_words() -> Iterator[None]:
         OSError,
         PublishError,
         ReferenceDataError,
+        SealError,
         SparkError,
         StaleDraftError,
+        truths.TruthError,
         WarehouseError,
         # A full disk or too little memory; everything else DuckDB says is ours to mend.
         duckdb.IOException,

@@ -6,13 +6,15 @@ Copying, checking and putting back; all else in a home follows from these by `mu
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dagster_project.lib import lock, truths
 from dagster_project.lib.settings import Settings
 from invoicing import durable
 
@@ -23,6 +25,9 @@ KEPT = ("archive", "reference", "ledger", "journal")
 
 _OBJECTS, _BACKUPS, _UNFINISHED = "objects", "backups", ".restore"
 _NOTE = "last_backup.json"
+_LOCK = ".lock"
+# Files that are only ever added to: a later state of the same home begins with the earlier one.
+_GROWING = ("journal", "ledger/heads.jsonl", "ledger/disputes.jsonl")
 _CHUNK = 1 << 20
 
 Tell = Callable[[str, str], None]
@@ -72,7 +77,15 @@ def take(settings: Settings, target: Path, tell: Tell) -> tuple[Backup, int]:
             f"{target} lies inside {settings.home}: what destroys the home would destroy its "
             "backup. Give a folder elsewhere, best on another disk."
         )
-    numbers = [one.number for one in _stored(target)]
+    # Two homes at once would write to the same names.
+    with lock.writer(target / _LOCK, "muster backup"):
+        return _take(settings, target, tell)
+
+
+def _take(settings: Settings, target: Path, tell: Tell) -> tuple[Backup, int]:
+    before = _stored(target)
+    if before:
+        _check_goes_on(settings, target, before[-1])
     files, copied = [], 0
     for path in _kept(settings.home):
         name = path.relative_to(settings.home).as_posix()
@@ -81,7 +94,7 @@ def take(settings: Settings, target: Path, tell: Tell) -> tuple[Backup, int]:
         files.append(file)
         copied += added
     backup = Backup(
-        number=max(numbers, default=0) + 1,
+        number=max((one.number for one in before), default=0) + 1,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         files=tuple(files),
     )
@@ -90,6 +103,26 @@ def take(settings: Settings, target: Path, tell: Tell) -> tuple[Backup, int]:
     note = {"target": str(target), "number": backup.number, "documents": _documents(settings)}
     durable.write_file(settings.home / _NOTE, (json.dumps(note) + "\n").encode())
     return backup, copied
+
+
+def _check_goes_on(settings: Settings, target: Path, last: Backup) -> None:
+    """Raise BackupError unless the home is a later state of the one that was backed up last."""
+    for file in last.files:
+        if file.path not in _GROWING:
+            continue
+        try:
+            known = _object(target, file.sha256).read_bytes()
+        except FileNotFoundError:
+            continue  # `--check` names it
+        known = known[: known.rfind(b"\n") + 1]  # a torn line is cut off by the next writer
+        path = settings.home / file.path
+        with path.open("rb") if path.exists() else io.BytesIO() as growing:
+            if growing.read(len(known)) != known:
+                raise BackupError(
+                    f"{target} holds backups of another home, or of a later state of this one: "
+                    f"{path} does not go on from that of backup {last.number}. Give each home, and "
+                    "one that an earlier backup was restored to, a folder of its own."
+                )
 
 
 def documents_since_last(settings: Settings) -> int:
@@ -124,7 +157,12 @@ def find(source: Path, number: int | None = None) -> Backup:
 
 
 def check(source: Path, backup: Backup, tell: Tell) -> None:
-    """Read every byte of a backup again. Raises BackupError naming what is missing or damaged."""
+    """Read every byte of a backup again, and ask its journal whether all is there that a home is
+    made of. Raises BackupError naming what is missing or damaged."""
+    _refuse(backup, [*_damaged(source, backup, tell), *_left_out(source, backup)])
+
+
+def _damaged(source: Path, backup: Backup, tell: Tell) -> list[str]:
     damaged = []
     for file in backup.files:
         tell("check", file.path)
@@ -133,6 +171,10 @@ def check(source: Path, backup: Backup, tell: Tell) -> None:
             damaged.append(f"{file.path}: {path} is missing")
         elif durable.file_sha256(path) != file.sha256:
             damaged.append(f"{file.path}: {path} is damaged")
+    return damaged
+
+
+def _refuse(backup: Backup, damaged: Sequence[str]) -> None:
     if damaged:
         raise BackupError(
             "\n".join(
@@ -145,26 +187,46 @@ def check(source: Path, backup: Backup, tell: Tell) -> None:
         )
 
 
+def _left_out(source: Path, backup: Backup) -> list[str]:
+    """Archived files that the backup's own journal has in force and the backup does not hold."""
+    from ingest.journal import Journal, JournalError
+
+    journal = next((file for file in backup.files if file.path == "journal"), None)
+    path = _object(source, journal.sha256) if journal else None
+    if path is None or not path.is_file():
+        return []
+    try:
+        named = truths.contents(Journal(path).state())
+    except JournalError as error:
+        return [str(error)]
+    there = {file.sha256 for file in backup.files if file.path.startswith("archive/")}
+    return [
+        f"archive/{sha256}: {named[sha256]} was not in the home when it was backed up"
+        for sha256 in sorted(named.keys() - there)
+    ]
+
+
 def restore(settings: Settings, source: Path, backup: Backup, tell: Tell) -> None:
     """Put a backup into a home that holds none of it; needs the writer's lock.
 
     All of it or none: the files are written beside their place, checked, and moved in at the end,
-    the journal last. Raises BackupError when the home is in use or a file is damaged.
+    the journal last. One that was cut short is finished. Raises BackupError when the home is in use
+    or a file is damaged.
     """
     unfinished = settings.home / _UNFINISHED
-    if unfinished.exists() and not settings.journal.exists():
-        # An interrupted restore: what is in place came from it, for the home was empty before.
-        for name in KEPT:
-            shutil.rmtree(settings.home / name, ignore_errors=True)
-    shutil.rmtree(unfinished, ignore_errors=True)
     there = [name for name in KEPT if (settings.home / name).exists()]
-    if there:
+    # What an interrupted restore put in place is that of the backup; nothing is ever removed.
+    if there and not (unfinished.exists() and _is_of(settings.home, there, backup)):
         raise BackupError(
             f"{settings.home} already has {', '.join(there)}. Restore into an empty home "
             "(--home), look at it, and put it in the place of the old one."
         )
-    check(source, backup, tell)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    durable.make_directory(unfinished)
+    _refuse(backup, _damaged(source, backup, tell))
     for file in backup.files:
+        if file.path.split("/")[0] in there:
+            continue
         tell("restore", file.path)
         path = unfinished / file.path
         durable.make_directory(path.parent)
@@ -178,6 +240,22 @@ def restore(settings: Settings, source: Path, backup: Backup, tell: Tell) -> Non
             (unfinished / name).replace(settings.home / name)
     durable.sync(settings.home)
     shutil.rmtree(unfinished)
+
+
+def _is_of(home: Path, names: Sequence[str], backup: Backup) -> bool:
+    """Whether these parts of the home hold the backup's files, and no byte else."""
+    expected = {
+        home / file.path: file.sha256 for file in backup.files if file.path.split("/")[0] in names
+    }
+    present = [
+        path
+        for name in names
+        for path in [home / name, *(home / name).rglob("*")]
+        if not path.is_dir()
+    ]
+    return set(present) == expected.keys() and all(
+        durable.file_sha256(path) == expected[path] for path in present
+    )
 
 
 def _kept(home: Path) -> Iterator[Path]:

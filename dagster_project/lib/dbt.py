@@ -19,7 +19,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Literal
 
-from dagster_project.lib import parsed
+from dagster_project.lib import parsed, seal
 from dagster_project.lib.settings import MEMORY_LIMIT, Settings, environment_of
 from invoicing import durable
 
@@ -282,16 +282,20 @@ def invoke(
     """One dbt command in this process on the project as it is, and what became of each node.
 
     `target` is one of `dbt/profiles.yml`; the home's environment is used but for `environment`.
+    Raises DbtError, and SealError for a warehouse that is not as it was left.
     """
-    answer = _command(
-        settings,
-        [*arguments, _NO_JSON],
-        # What is kept was parsed for DuckDB; another target's configuration differs.
-        project=_project(settings) if target == "duckdb" else None,
-        progress=progress,
-        target=target,
-        **environment,
-    )
+    # What is kept was parsed for DuckDB; another target's configuration differs.
+    project = _project(settings) if target == "duckdb" else None
+    seal.check(settings)
+    with seal.writing(settings):
+        answer = _command(
+            settings,
+            [*arguments, _NO_JSON],
+            project=project,
+            progress=progress,
+            target=target,
+            **environment,
+        )
     return [
         NodeResult(
             unique_id=result.node.unique_id,

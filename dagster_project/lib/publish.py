@@ -29,6 +29,8 @@ MANIFEST = "manifest.json"
 # Beside the manifest, not in it: the same marts have the same manifest, whoever published them, but
 # not the same database file.
 DATABASE = "database.json"
+# Beside `published`, for `muster verify`.
+RECORD = "published.json"
 
 # The versions before the present one stay for whoever opened them, and for a person who wants to
 # see yesterday's figures. Each is a full copy of the marts.
@@ -95,6 +97,7 @@ def publish(
         if published is not None and is_same and current.exists() and not again:
             marts = tuple(Mart(**mart) for mart in published["marts"])
             pages()
+            _record(settings)
             return Publication(marts, current, is_new=False)
         durable.make_directory(settings.published)
         _sweep(settings.published)
@@ -108,6 +111,7 @@ def publish(
     _point(database, current)
     # Before the publication counts: a run that ends here is made good by the next load.
     pages()
+    _record(settings, folder)
     _turn(folder, settings.published / MARTS)
     _forget_old(settings.published, "warehouse-*.duckdb", keep=database)
     _forget_old(settings.published, f"{MARTS}-*", keep=folder)
@@ -137,8 +141,45 @@ def read_manifest(settings: Settings) -> dict[str, Any] | None:
     return manifest
 
 
+@dataclass(frozen=True)
+class Record:
+    """What was published, as kept outside `published`: whoever may write there may forge manifests.
+
+    SHA-256 of manifest and database by version, and of each page.
+    """
+
+    versions: Mapping[str, Mapping[str, str]]
+    pages: Mapping[str, str]
+
+
+def read_record(settings: Settings) -> Record:
+    """Empty when an earlier version published, or nobody."""
+    try:
+        value = json.loads((settings.home / RECORD).read_bytes())
+        return Record(value["versions"], value["pages"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return Record({}, {})
+
+
+def _record(settings: Settings, folder: Path | None = None) -> None:
+    """Keep what the pages are now, and a new version."""
+    published = settings.published
+    versions = {
+        name: version
+        for name, version in read_record(settings).versions.items()
+        if (published / name).is_dir()
+    }
+    if folder is not None:
+        versions[folder.name] = {
+            "manifest": durable.file_sha256(folder / MANIFEST),
+            "database": json.loads((folder / DATABASE).read_bytes())["database_sha256"],
+        }
+    pages = {path.name: durable.file_sha256(path) for path in sorted(published.glob("*.html"))}
+    durable.write_file(settings.home / RECORD, to_json({"versions": versions, "pages": pages}))
+
+
 def signed(value: dict[str, Any]) -> dict[str, Any]:
-    """With the SHA-256 of the rest: nothing else vouches for what is published."""
+    """With the SHA-256 of the rest."""
     return {**value, "sha256": hashlib.sha256(to_json(value)).hexdigest()}
 
 

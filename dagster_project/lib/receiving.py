@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,8 +39,12 @@ def folders(settings: Settings, feeds: Collection[str], state: State | None = No
 
 
 def pending(settings: Settings, feeds: Collection[str], state: State | None = None) -> Folders:
-    """The folders of these feeds whose files are not the ones last received."""
-    received = _read(settings)
+    """The folders of these feeds whose files are not the ones last received.
+
+    All of them when the journal comes from a backup: what it does not know has to be taken in
+    again, and of what it knows nothing is taken twice.
+    """
+    received = _read(settings).folders
     return {
         key: fingerprint
         for key, fingerprint in folders(settings, feeds, state).items()
@@ -49,7 +54,16 @@ def pending(settings: Settings, feeds: Collection[str], state: State | None = No
 
 def mark_received(settings: Settings, what: Mapping[tuple[str, date], str]) -> None:
     """Remember these folders as received. Call it when their rows are safe."""
-    record = _read(settings) | {_name(key): value for key, value in what.items()}
+    from ingest.journal import Journal
+
+    before = _read(settings)
+    names = {_name(key): value for key, value in what.items()}
+    head = Journal(settings.journal).head()
+    record = {
+        "journal": list(head) if head else None,
+        "again": sorted(set(before.again) - names.keys()),
+        "folders": {**before.folders, **names},
+    }
     path = _record(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
@@ -57,6 +71,17 @@ def mark_received(settings: Settings, what: Mapping[tuple[str, date], str]) -> N
     with durable.needing(path, len(content)):
         temporary.write_bytes(content)
         temporary.replace(path)
+
+
+def to_take_again(settings: Settings) -> list[str]:
+    """Folders that were received after the journal's last line, as after its restoring, and not
+    again since; those that are gone from the landing folder cannot be."""
+    kept_from = _state(settings).kept_from
+    return [
+        name
+        for name in _read(settings).again
+        if (settings.landing / name).is_dir() and not _is_expired(name, kept_from)
+    ]
 
 
 def seeds_changed(settings: Settings, state: State | None = None) -> bool:
@@ -148,7 +173,10 @@ def _fingerprint(folder: Path) -> str:
         return f"cannot be opened: {error.strerror}"
     with scan as entries:
         for entry in sorted(entries, key=lambda one: one.name):
-            stat = entry.stat(follow_symlinks=False)
+            try:
+                stat = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # gone since the folder was listed
+                continue
             # The change time moves even when a copy keeps size and modification time.
             digest.update(
                 # A name need not be UTF-8.
@@ -163,12 +191,36 @@ def _record(settings: Settings) -> Path:
     return settings.dagster_home / "received.json"
 
 
-def _read(settings: Settings) -> dict[str, str]:
+@dataclass(frozen=True)
+class _Received:
+    """What was received, and, after the journal was restored from before that, what has to be
+    `again`."""
+
+    folders: Mapping[str, str]
+    again: Sequence[str] = ()
+
+
+def _read(settings: Settings) -> _Received:
+    from ingest.journal import Head, Journal
+
     try:
         record = json.loads(_record(settings).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
+        if "folders" not in record:  # from before the journal's line was kept with it
+            return _Received(record)
+        folders, again = record["folders"], record["again"]
+        head = Head(*record["journal"]) if record["journal"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return _Received({})
+    if head is None or Journal(settings.journal).goes_on_from(head):
+        return _Received(folders, again)
+    return _Received({}, sorted({*folders, *again}))
+
+
+def _is_expired(name: str, kept_from: date | None) -> bool:
+    from ingest.journal import Slot
+
+    feed, _, day = name.partition("/")
+    return Slot(feed, date.fromisoformat(day), "").is_before(kept_from)
 
 
 def _name(key: tuple[str, date]) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dagster_project.lib import dbt, lock, warehouse
+from dagster_project.lib import dbt, lock, seal, warehouse
 from dagster_project.lib.settings import ENGINES, Settings
 
 # What invoicing reads, and everything upstream of it.
@@ -117,7 +117,8 @@ def take_documents(settings: Settings, scratch: Settings, last: Mapping[str, int
 def take_warehouse(settings: Settings, scratch: Settings) -> None:
     """Copy the warehouse and the accepted reference data, with nobody writing meanwhile.
 
-    Raises LockedError while somebody is, ScratchError when there is no warehouse or it is damaged.
+    Raises LockedError while somebody is, ScratchError when there is no warehouse or it is damaged,
+    SealError when it is not as it was left.
     """
     import duckdb
 
@@ -134,6 +135,8 @@ def take_warehouse(settings: Settings, scratch: Settings) -> None:
                 "damaged, `muster rebuild` makes it again."
             ) from error
         with reader:
+            seal.check(settings)
+            seal.copy(settings, scratch)
             shutil.copyfile(settings.warehouse, scratch.warehouse)
             if log.exists():
                 shutil.copyfile(log, scratch.warehouse.with_name(log.name))

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dagster_project.lib import backup, checked, lock, receiving
+from dagster_project.lib import backup, checked, lock, receiving, truths
 from dagster_project.lib.settings import Settings
 from dagster_project.lib.space import Space, space
 
@@ -117,6 +117,9 @@ class Status:
     next: list[str]
 
 
+# More lines of the same kind say less.
+_LISTED = 10
+
 # Below this a month-end and the time to buy a disk do not both fit any more.
 _FEW_DAYS = 60
 
@@ -155,6 +158,7 @@ def status(settings: Settings) -> Status:
             space=taken,
             not_backed_up=unsafe,
             next=[
+                *_damage(settings, state, ledger),
                 *_to_repair(settings, ledger),
                 *_next(settings, feeds, periods, len(pending), seeds_changed, state),
                 *_unused_waivers(settings, documents, conn),
@@ -492,6 +496,37 @@ def _is_published(settings: Settings, state: State) -> bool:
 def _version_set(state: State) -> str:
     """The hash of the files and reference data in force."""
     return hashlib.sha256(state.version_set()).hexdigest()
+
+
+def _damage(settings: Settings, state: State, ledger: Ledger) -> list[str]:
+    """What of the truth is not there; nothing is made, issued or published until it is."""
+    from invoicing.ledger import LedgerError
+
+    missing = truths.missing_files(settings.home, state)
+    found = [
+        f"{one} is missing from the archive: copy it back from objects/ of a backup, where it has "
+        "the same name."
+        for one in missing[:_LISTED]
+    ]
+    if len(missing) > _LISTED:
+        found.append(f"{len(missing) - _LISTED} more archived files are missing.")
+    try:
+        ledger.check_committed()
+    except LedgerError as error:
+        return [*found, str(error)]
+    without = ledger.without_anchor()
+    if without and ledger.heads().anchors:
+        found.append(
+            f"heads.jsonl does not name {without[0].file}: a run was killed there, or the line was "
+            "taken out. Closing its period again adds the line."
+        )
+    again = receiving.to_take_again(settings)
+    if again:
+        found.append(
+            f"The journal was restored from before {len(again)} folders of {settings.landing} were "
+            "received: `muster load` takes them in again."
+        )
+    return found
 
 
 def _to_repair(settings: Settings, ledger: Ledger) -> list[str]:

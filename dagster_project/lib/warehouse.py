@@ -6,12 +6,13 @@ Opening, creating and stamping the file; what is in its tables is ingest's, dbt'
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
-from dagster_project.lib import dbt, lock
+from dagster_project.lib import dbt, lock, seal
 from dagster_project.lib.settings import ENGINES, Settings
 
 if TYPE_CHECKING:
@@ -30,21 +31,34 @@ class Inputs:
     models_sha256: str
 
 
+_LOG = logging.getLogger(__name__)
+
+
 @contextmanager
-def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(
+    settings: Settings, *, makes_again: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse, open for writing, with the raw schema; made when it is not there.
 
-    Raises ingest.load.WarehouseError when the file cannot be opened.
+    One that is not as Musterhouse left it is never read: whoever `makes_again` what is missing in
+    it gets an empty one, anybody else a SealError. Raises ingest.load.WarehouseError when the file
+    cannot be opened.
     """
     from ingest.load import open_warehouse
 
     settings.create_home()
-    conn = open_warehouse(settings.warehouse)
-    conn.execute("set memory_limit = $1", [settings.memory_limit])
-    try:
-        yield conn
-    finally:
-        conn.close()
+    fault = seal.fault(settings)
+    if fault and not makes_again:
+        seal.check(settings)
+    with seal.writing(settings):
+        conn = open_warehouse(settings.warehouse, is_known=fault is None)
+        if fault:
+            _LOG.warning("%s. It is made again from archive and journal.", fault)
+        conn.execute("set memory_limit = $1", [settings.memory_limit])
+        try:
+            yield conn
+        finally:
+            conn.close()
 
 
 def bring_up_to_date(
@@ -199,14 +213,17 @@ def is_current(settings: Settings) -> bool:
 
 def current_inputs(settings: Settings) -> Inputs | None:
     """The inputs in force when the models are built and tested from them, None otherwise."""
+    from ingest.journal import Journal
     from invoicing.ledger import Ledger
 
     if not settings.warehouse.exists():
         return None
-    with connect(settings) as conn:
+    of_journal = hashlib.sha256(Journal(settings.journal).state().version_set()).hexdigest()
+    with connect(settings, makes_again=True) as conn:
         Ledger(settings.ledger).load_into(conn)
         in_force = inputs(conn, settings)
-        return in_force if built_from(conn) == in_force else None
+        is_of_journal = in_force.version_set_sha256 == of_journal
+        return in_force if is_of_journal and built_from(conn) == in_force else None
 
 
 def fault(settings: Settings) -> str | None:
@@ -223,11 +240,12 @@ def fault(settings: Settings) -> str | None:
     else:
         try:
             # Under the lock, because a reader of the file would make a run that begins now fail.
-            with (
-                lock.writer(settings.lock, "muster status", wait_seconds=0),
-                duckdb.connect(str(settings.warehouse), read_only=True) as conn,
-            ):
-                conn.execute("select * from raw.version_set").fetchall()
+            with lock.writer(settings.lock, "muster status", wait_seconds=0):
+                with duckdb.connect(str(settings.warehouse), read_only=True) as conn:
+                    conn.execute("select * from raw.version_set").fetchall()
+                other = seal.fault(settings)
+                if other:
+                    return f"{other}. `muster load` makes it again from archive and journal."
         except (lock.LockedError, OSError):  # a run is writing, or this person may not
             return None
         except duckdb.Error as error:

@@ -47,7 +47,7 @@ def receive(settings: Settings) -> None:
     from ingest.intake import receive as take_in
 
     seen = receiving.folders(settings, FEEDS)
-    with warehouse.connect(settings) as conn:
+    with warehouse.connect(settings, makes_again=True) as conn:
         take_in(conn, settings.home, settings.landing)
     receiving.mark_received(settings, seen)
 
@@ -56,7 +56,7 @@ def synchronise(settings: Settings) -> None:
     """The raw tables from archive and journal, as after the loss of a warehouse."""
     from dagster_project.lib import warehouse
 
-    with warehouse.connect(settings) as conn:
+    with warehouse.connect(settings, makes_again=True) as conn:
         warehouse.bring_up_to_date(conn, settings, lambda *_: None)
 
 

@@ -1,6 +1,8 @@
 """Publishing: readers see the old or the new marts, whole, and a failure changes nothing."""
 
+import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,8 @@ import pytest
 from dagster_project.lib import publish, verify, warehouse
 from dagster_project.lib.publish import PublishError
 from dagster_project.lib.settings import Settings
+from ingest.journal import Entry, Journal, Kind
+from invoicing import durable
 from invoicing.verify import BrokenError, run
 
 # A reader in a process of its own: DuckDB shares a file that one process opens twice.
@@ -41,10 +45,13 @@ def _settings(folder: Path, home: str) -> Settings:
 
 def _build(settings: Settings, units: int, *, rows: int = 3, backwards: bool = False) -> None:
     """A warehouse whose marts are built: `rows` customers with `units` each."""
+    version = Entry(kind=Kind.REFERENCE, file_name="units.csv", sha256=str(units))
+    Journal(settings.journal).append(version)
+    in_force = hashlib.sha256(Journal(settings.journal).state().version_set()).hexdigest()
     with warehouse.connect(settings) as conn:
         for schema in (*publish.SCHEMAS, "ledger", "intermediate"):
             conn.execute(f"create schema if not exists {schema}")
-        conn.execute("create or replace table raw.version_set as select ? as sha256", [str(units)])
+        conn.execute("create or replace table raw.version_set as select ? as sha256", [in_force])
         conn.execute(
             "create or replace table ledger.documents "
             "(distributor_id varchar, sequence bigint, content_sha256 varchar)"
@@ -248,7 +255,7 @@ def test_equal_marts_have_equal_bytes(settings: Settings, tmp_path: Path) -> Non
 
 
 def _broken(settings: Settings) -> BrokenError | None:
-    (check,) = run(verify.checks_of(settings))
+    (check,) = run(verify.of_publication(settings))
     return check.broken
 
 
@@ -258,7 +265,7 @@ def test_any_change_of_what_is_published_is_named(settings: Settings) -> None:
         _build(settings, number)
         publish.publish(settings, f"run{number}", {})
     published = settings.published
-    (check,) = run(verify.checks_of(settings))
+    (check,) = run(verify.of_publication(settings))
     # Two marts, activity.usage_by_customer and quality.all_good, of each of two runs.
     assert check.looked_at == "4 Parquet files and 2 databases of as many versions"
     paths = [path for path in sorted(published.rglob("*")) if path.is_file()]
@@ -296,16 +303,79 @@ def test_any_change_of_what_is_published_is_named(settings: Settings) -> None:
     assert found.file == "published/marts"
 
 
+def test_a_forged_publication_is_named(settings: Settings) -> None:
+    """Every hash in `published` fits, and the pages have none there."""
+    _build(settings, 1)
+
+    def pages() -> None:
+        for name in ("index.html", "docs.html"):
+            (settings.published / name).write_text("as made")
+
+    publish.publish(settings, "run1", {}, pages=pages)
+    assert _broken(settings) is None
+    for name in ("index.html", "docs.html"):
+        for content in ("as forged", None):
+            page = settings.published / name
+            page.unlink()
+            if content:
+                page.write_text(content)
+            assert (found := _broken(settings))
+            assert found.file == f"published/{name}"
+        pages()
+    folder, database = (
+        settings.published / "marts-run1",
+        settings.published / "warehouse-run1.duckdb",
+    )
+    with duckdb.connect(str(settings.home / "forged.duckdb")) as conn:
+        conn.execute("create table forged as select 1 as units")
+    for path in (database, settings.published / publish.CURRENT):
+        path.unlink()
+        shutil.copyfile(settings.home / "forged.duckdb", path)
+    forged = {"file": database.name, "database_sha256": durable.file_sha256(database)}
+    (folder / publish.DATABASE).write_bytes(publish.to_json(publish.signed(forged)))
+    assert (found := _broken(settings))
+    assert found.file == "published/warehouse-run1.duckdb"
+    # The next publication is good again.
+    publish.publish(settings, "run2", {}, again=True, pages=pages)
+    shutil.rmtree(folder)
+    database.unlink()
+    assert _broken(settings) is None
+    # Marts with a manifest that fits are another version than the one that was published.
+    mart = settings.published / "marts-run2/quality.all_good.parquet"
+    mart.write_bytes(b"PAR1")
+    manifest = json.loads((mart.parent / publish.MANIFEST).read_bytes())
+    del manifest["sha256"]
+    (of_mart,) = [one for one in manifest["marts"] if one["file"] == mart.name]
+    of_mart["sha256"] = durable.file_sha256(mart)
+    (mart.parent / publish.MANIFEST).write_bytes(publish.to_json(publish.signed(manifest)))
+    assert (found := _broken(settings))
+    assert found.file == "published/marts-run2/manifest.json"
+
+
+def test_what_is_published_as_issued_is_what_the_ledger_has(settings: Settings) -> None:
+    """Forged together with the record, it still has to be in the ledger."""
+    _build(settings, 1)
+    with warehouse.connect(settings) as conn:
+        conn.execute(
+            "create table billing.issued_invoices as select 'alpenland' as distributor_id, "
+            "1::bigint as sequence, 'x' as content_sha256, 1.00::decimal(18, 3) as total_amount"
+        )
+    publish.publish(settings, "run1", {})
+    assert (found := _broken(settings))
+    assert "shows document 1 of alpenland with 1.000" in found.what
+
+
 def test_an_older_publication_is_verified_as_far_as_it_can_be(settings: Settings) -> None:
     """It recorded no hash of its database, and its manifest none of itself."""
     _build(settings, 1)
     publish.publish(settings, "run1", {})
     folder = settings.published / "marts-run1"
     (folder / publish.DATABASE).unlink()
+    (settings.home / publish.RECORD).unlink()
     manifest = json.loads((folder / publish.MANIFEST).read_bytes())
     del manifest["sha256"]
     (folder / publish.MANIFEST).write_bytes(publish.to_json(manifest))
-    (check,) = run(verify.checks_of(settings))
+    (check,) = run(verify.of_publication(settings))
     assert check.broken is None
     assert (check.looked_at or "").endswith("; 1 databases from before their hash was kept")
     (folder / "quality.all_good.parquet").write_bytes(b"PAR1")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from dagster_project.lib import backup
 from dagster_project.lib.backup import BackupError
 from dagster_project.lib.settings import Settings
+from ingest.journal import Entry, Journal, Kind
 
 RAW = b"rows of a day"
 
@@ -37,7 +40,6 @@ def home(tmp_path: Path) -> Path:
     home = tmp_path / "home"
     files = {
         f"archive/{hashlib.sha256(RAW).hexdigest()}": RAW,
-        "journal": b"one entry\n",
         "ledger/alpenland/000001.json": b"{}",
         "ledger/alpenland/000001.roster.parquet": b"PAR1",
         "ledger/releases/2026-01/alpenland.EUR.json": b"{}",
@@ -51,14 +53,30 @@ def home(tmp_path: Path) -> Path:
         path = home / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+    note(home, hashlib.sha256(RAW).hexdigest())
     return home
+
+
+def note(home: Path, sha256: str) -> None:
+    """One more entry of the journal, which puts these bytes in force."""
+    Journal(home / "journal").append(
+        Entry(
+            kind=Kind.ACCEPTED,
+            file_name="usage/2026-01-15/eu.csv",
+            sha256=sha256,
+            feed="usage",
+            snapshot_date=date(2026, 1, 15),
+            source="eu",
+        )
+    )
 
 
 def test_what_cannot_be_made_again_comes_back_to_the_byte(home: Path, tmp_path: Path) -> None:
     target = tmp_path / "backups"
     made, copied = backup.take(settings(home), target, quietly)
-    # 13 + 10 + 2 + 4 + 2 + 13 bytes; `{}` is in two files and copied once.
-    assert (len(made.files), made.bytes, copied) == (6, 44, 42)
+    # 13 + 2 + 4 + 2 + 13 bytes and the journal; `{}` is in two files and copied once.
+    size = 34 + (home / "journal").stat().st_size
+    assert (len(made.files), made.bytes, copied) == (6, size, size - 2)
     other = settings(tmp_path / "other")
     backup.restore(other, target, backup.find(target), quietly)
     before = tree(home)
@@ -72,13 +90,52 @@ def test_the_next_backup_costs_what_is_new_and_the_earlier_one_stays(
 ) -> None:
     target = tmp_path / "backups"
     backup.take(settings(home), target, quietly)
-    (home / "journal").write_bytes(b"one entry\ntwo\n")
+    before = (home / "journal").read_bytes()
+    note(home, hashlib.sha256(RAW).hexdigest())
     made, copied = backup.take(settings(home), target, quietly)
-    assert (made.number, copied) == (2, 14)
+    assert (made.number, copied) == (2, (home / "journal").stat().st_size)
     first = backup.find(target, 1)
     other = settings(tmp_path / "other")
     backup.restore(other, target, first, quietly)
-    assert (other.home / "journal").read_bytes() == b"one entry\n"
+    assert (other.home / "journal").read_bytes() == before
+
+
+def test_a_check_asks_the_journal_whether_all_is_there(home: Path, tmp_path: Path) -> None:
+    """A backup without an archived file cannot be built from, though each of its own is whole."""
+    note(home, hashlib.sha256(b"gone").hexdigest())
+    made, _ = backup.take(settings(home), tmp_path / "backups", quietly)
+    with pytest.raises(BackupError, match=r"usage/2026-01-15/eu.csv was not in the home"):
+        backup.check(tmp_path / "backups", made, quietly)
+    # It is still better than nothing: what is there comes back.
+    backup.restore(settings(tmp_path / "other"), tmp_path / "backups", made, quietly)
+
+
+def test_two_homes_have_a_folder_each(home: Path, tmp_path: Path) -> None:
+    target, other = tmp_path / "backups", tmp_path / "other"
+    backup.take(settings(home), target, quietly)
+    shutil.copytree(home, other)
+    note(other, hashlib.sha256(RAW).hexdigest())
+    # The same home goes on, wherever it was copied to; what it was copied from then does not.
+    backup.take(settings(other), target, quietly)
+    for last in (home, tmp_path / "third"):
+        if last != home:
+            last.mkdir()
+            note(last, hashlib.sha256(b"another vendor").hexdigest())
+        with pytest.raises(BackupError, match="holds backups of another home"):
+            backup.take(settings(last), target, quietly)
+    assert [one.number for one in backup._stored(target)] == [1, 2]
+
+
+def test_a_left_over_of_a_restore_costs_a_home_nothing(home: Path, tmp_path: Path) -> None:
+    """It lost its journal later, and has documents that no backup holds."""
+    made, _ = backup.take(settings(home), tmp_path / "backups", quietly)
+    (home / ".restore").mkdir()
+    (home / "journal").unlink()
+    (home / "ledger/alpenland/000002.json").write_bytes(b"{}")
+    before = tree(home)
+    with pytest.raises(BackupError, match="already has archive, reference, ledger"):
+        backup.restore(settings(home), tmp_path / "backups", made, quietly)
+    assert tree(home) == before
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove"])

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,12 +13,14 @@ from click.testing import CliRunner, Result
 
 from dagster_project import cli
 from dagster_project.lib import lock
+from ingest.archive import Archive
 from ingest.journal import Entry, Journal, Kind
 from invoicing import documents, gate
 from invoicing.approval import Approval
 from invoicing.canonical import sha256
 from invoicing.exports import render_period
 from invoicing.ledger import Ledger
+from invoicing.notes import cancel
 
 Run: TypeAlias = Callable[..., Result]
 NOTE = ("--note", "two users left", "--by", "A. Clerk", "--on", "2026-02-03")
@@ -109,6 +111,15 @@ def test_a_note_that_is_refused_leaves_no_trace(
     assert tree(ledger.root) == before
 
 
+def test_a_note_of_a_command_that_is_run_again_is_there_once(run: Run, ledger: Ledger) -> None:
+    run("dispute", "ALPENLAND-000001", "1", *NOTE)
+    before = tree(ledger.root)
+    again = run("dispute", "ALPENLAND-000001", "1", *NOTE)
+    assert again.exit_code == 0
+    assert again.output.startswith("Opened already, on 2026-02-03: line 1 of ALPENLAND-000001")
+    assert tree(ledger.root) == before
+
+
 def test_a_mistyped_home_is_not_made(run: Run, tmp_path: Path) -> None:
     assert run("dispute", "ALPENLAND-000001", "1", *NOTE).exit_code == 1
     assert run("dispute").exit_code == 0
@@ -139,7 +150,6 @@ def test_status_shows_what_waits_and_the_command_that_releases_it(
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [
-        (["alpenland", "--by", "B. Bee"], 0, "ALPENLAND-000001, released by R. Roe. Nothing was"),
         (["cascadia", "--by", "R. Roe"], 1, "held for other reasons"),
         (["cascadia", "--by", "R. Roe"], 1, "unapproved_transfer: 1 open"),
         (["sakura", "--by", " "], 1, "needs the name of the person"),
@@ -253,6 +263,11 @@ def test_a_damaged_ledger_or_journal_does_not_become_the_last_backup(
     reference = Entry(kind=Kind.REFERENCE, file_name="a.csv", sha256=sha256(b"a"))
     Journal(journal).append(reference)
     whole, target = journal.read_bytes(), tmp_path / "backups"
+    told = run("backup", "--to", str(target))
+    assert told.exit_code == 1
+    assert f"- a.csv: {tmp_path}/home/archive/{sha256(b'a')}" in told.output
+    assert "is missing from the archive" in run("status").output
+    Archive(tmp_path / "home/archive").add_bytes(b"a")
     assert run("backup", "--to", str(target)).exit_code == 0
     journal.write_bytes(whole.replace(b"reference", b"referenze"))
     told = run("backup", "--to", str(target))
@@ -266,3 +281,74 @@ def test_a_damaged_ledger_or_journal_does_not_become_the_last_backup(
     assert told.exit_code == 1
     assert "from its backup" in told.output
     assert [path.name for path in (target / "backups").iterdir()] == ["000001.json"]
+
+
+def test_every_archived_byte_and_journal_line_is_verified(
+    run: Run, ledger: Ledger, tmp_path: Path
+) -> None:
+    home, archive = tmp_path / "home", Archive(tmp_path / "home/archive")
+
+    def told() -> dict[str, tuple[bool, str]]:
+        checks = json.loads(run("verify", "--json").output)["checks"]
+        return {
+            one["check"]: (one["is_good"], one["looked_at"] or str(one["broken"])) for one in checks
+        }
+
+    journal, slot = Journal(home / "journal"), {"feed": "usage", "source": "eu"}
+    for content in (b"first", b"second"):
+        sha = archive.add_bytes(content)
+        entry = Entry(
+            kind=Kind.ACCEPTED,
+            file_name="usage/2026-01-15/eu.csv",
+            sha256=sha,
+            snapshot_date=date(2026, 1, 15),
+            **slot,
+        )
+        journal.append(entry)
+    assert told()["journal"] == (True, "2 entries")
+    assert told()["archive"] == (True, "2 files, every byte")
+    # What a later version replaced may be erased (a person asks to be forgotten); it is told.
+    archive.path(sha256(b"first")).unlink()
+    assert told()["archive"] == (True, "1 files, every byte; 1 replaced ones are gone")
+    path = archive.path(sha256(b"second"))
+    path.unlink()
+    assert "usage/2026-01-15/eu.csv" in told()["archive"][1]
+    assert "is missing" in told()["archive"][1]
+    path.write_bytes(b"secund")
+    assert "its SHA-256 is now" in told()["archive"][1]
+    path.write_bytes(b"second")
+    (home / "archive/notes.txt").write_bytes(b"mine")
+    assert "is no archived file" in told()["archive"][1]
+    (home / "archive/notes.txt").unlink()
+    lines = journal.path.read_bytes()
+    journal.path.write_bytes(lines.replace(b"accepted", b"rejected", 1))
+    assert "line 1 is damaged" in told()["journal"][1]
+    assert told()["archive"][0] is None
+
+
+@pytest.mark.parametrize("taken", ["alpenland/000002.json", "heads.jsonl"])
+def test_what_is_taken_from_the_ledgers_end_is_told_by_status_and_refused_by_the_rest(
+    run: Run, ledger: Ledger, tmp_path: Path, taken: str
+) -> None:
+    """The last document, or the lines of heads but the first; both leave a chain that is right."""
+    note = cancel(ledger, "ALPENLAND-000001", reason="wrong", by="A. Clerk", on=date(2026, 3, 5))
+    assert note.sequence == 2
+    run("dispute", "ALPENLAND-000001", "1", *NOTE)
+    heads = ledger.root / "heads.jsonl"
+    if taken == "heads.jsonl":
+        heads.write_bytes(b"")
+    else:
+        (ledger.root / taken).unlink()
+    Journal(tmp_path / "home/journal").append(
+        Entry(kind=Kind.REFERENCE, file_name="a.csv", sha256=sha256(b"a"))
+    )
+    Archive(tmp_path / "home/archive").add_bytes(b"a")
+    assert "The ledger is damaged" in run("status").output
+    for command in (
+        ("load",),
+        ("close", "2026-01"),
+        ("backup", "--to", str(tmp_path / "backups")),
+        ("cancel", "ALPENLAND-000001", "--reason", "x", "--by", "A. Clerk"),
+    ):
+        refused = run(*command)
+        assert (refused.exit_code, "The ledger is damaged" in refused.output) == (1, True), command

@@ -56,3 +56,22 @@ def test_a_failed_copy_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(OSError, match="No space left"):
         archive.add_bytes(b"two")
     assert list(archive.root.iterdir()) == []
+
+
+def test_damaged_bytes_that_are_delivered_again_are_mended(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "archive")
+    source = tmp_path / "file"
+    source.write_bytes(b"one")
+    sha256 = archive.add(source)
+    for add in (lambda: archive.add(source), lambda: archive.add_bytes(b"one")):
+        archive.path(sha256).chmod(0o644)
+        archive.path(sha256).write_bytes(b"onf")
+        assert add() == sha256
+        assert archive.verified(sha256).read_bytes() == b"one"
+
+
+def test_what_is_missing_is_named_without_reading(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "archive")
+    assert archive.missing(["b", "a"]) == ["a", "b"]
+    sha256 = archive.add_bytes(b"one")
+    assert archive.missing(["b", sha256]) == ["b"]

@@ -139,6 +139,28 @@ def test_a_selection_of_days_loads_only_these(site: Site) -> None:
     assert site.query("SELECT count(*) FROM raw.files") == [(1,)]
 
 
+@pytest.mark.parametrize("gone", [FILE, f"{FILE}.manifest.json"])
+def test_a_file_that_is_gone_when_it_is_copied_ends_nothing(site: Site, gone: str) -> None:
+    """Seen, hashed, and taken away by its source before it is archived; the others are taken."""
+    other = "usage/2026-01-15/us.csv"
+    site.deliver(FILE, A)
+    site.deliver(f"{FILE}.manifest.json", {"rows": 1})
+    site.deliver(other, usage("c P d u 09:00:00"))
+
+    def take_away(done: int, total: int, text: str) -> None:
+        if text == f"loading {FILE}":
+            (site.landing / gone).unlink()
+
+    receipts = intake.receive(site.conn, site.home, site.landing, progress=take_away)
+    by_name = {one.file_name: one for one in receipts}
+    assert (by_name[FILE].outcome, by_name[other].outcome) == ("unreadable", "accepted")
+    assert f"No such file or directory: {site.landing / gone}" in (by_name[FILE].detail or "")
+    assert [entry.file_name for entry in site.journal()] == [other]
+    site.deliver(FILE, A)
+    site.deliver(f"{FILE}.manifest.json", {"rows": 1})
+    assert site.receive()[FILE].outcome == "accepted"
+
+
 def test_strange_paths_and_unreadable_files_are_reported(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -75,8 +78,62 @@ def test_a_lost_line_is_noticed(tmp_path: Path, lost: int) -> None:
     lines = journal.path.read_bytes().splitlines(keepends=True)
     del lines[lost]
     journal.path.write_bytes(b"".join(lines))
-    with pytest.raises(JournalError, match=rf"line {lost + 1} is damaged .it is entry {lost + 2}"):
+    with pytest.raises(JournalError, match=rf"line {lost + 1} is damaged .it was written after"):
         Journal(journal.path).entries()
+
+
+@pytest.mark.parametrize("changed", [0, 1, 2])
+def test_a_line_that_says_something_else_is_noticed(tmp_path: Path, changed: int) -> None:
+    """It reads well, and would put other bytes in force. The last line too."""
+    journal = Journal(tmp_path / "journal")
+    journal.append(*(entry(Kind.ACCEPTED, one * 64) for one in "abc"))
+    lines = journal.path.read_bytes().splitlines(keepends=True)
+    other = lines[changed].replace(b'"accepted"', b'"rejected"')
+    journal.path.write_bytes(b"".join([*lines[:changed], other, *lines[changed + 1 :]]))
+    with pytest.raises(JournalError, match=rf"line {changed + 1} is damaged .its sha256 is"):
+        Journal(journal.path).entries()
+    # With a hash that fits, the next line tells; after the last one there is none.
+    body = re.sub(rb',"sha256":"[0-9a-f]{64}"\}\n$', b"}", other)
+    own = hashlib.sha256(body).hexdigest().encode()
+    forged = body[:-1] + b',"sha256":"' + own + b'"}\n'
+    journal.path.write_bytes(b"".join([*lines[:changed], forged, *lines[changed + 1 :]]))
+    if changed < 2:
+        with pytest.raises(JournalError, match=rf"line {changed + 2} is damaged .it was written"):
+            Journal(journal.path).entries()
+
+
+def test_a_journal_from_before_lines_had_hashes_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    old = [replace(entry(Kind.ACCEPTED, one), sequence=n) for n, one in enumerate("ab", start=1)]
+    path.write_text("".join(f"{one.to_line()}\n" for one in old))
+    assert Journal(path).entries() == old
+    (new,) = Journal(path).append(entry(Kind.ACCEPTED, "c"))
+    assert Journal(path).entries() == [*old, new]
+    whole = path.read_bytes()
+    # From here on the old lines are vouched for too, and a line without a hash is none of ours.
+    path.write_bytes(whole.replace(b'"sha256":"a"', b'"sha256":"x"', 1))
+    with pytest.raises(JournalError, match="line 3 is damaged"):
+        Journal(path).entries()
+    path.write_bytes(whole + replace(old[1], sequence=4).to_line().encode() + b"\n")
+    with pytest.raises(JournalError, match=r"line 4 is damaged .it has no hash"):
+        Journal(path).entries()
+
+
+def test_an_older_journal_does_not_go_on_from_a_later_line(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    assert journal.head() is None
+    journal.append(entry(Kind.ACCEPTED, "a"))
+    older, first = journal.path.read_bytes(), journal.head()
+    journal.append(entry(Kind.ACCEPTED, "b"))
+    second = journal.head()
+    assert first
+    assert second
+    assert (journal.goes_on_from(first), journal.goes_on_from(second)) == (True, True)
+    journal.path.write_bytes(older)
+    assert (journal.goes_on_from(first), journal.goes_on_from(second)) == (True, False)
+    # Another line in its place is not that line.
+    journal.append(entry(Kind.ACCEPTED, "c"))
+    assert not journal.goes_on_from(second)
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

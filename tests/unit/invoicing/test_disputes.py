@@ -30,7 +30,42 @@ def issued(ledger: Ledger, january: Warehouse, close: Close) -> Ledger:
 
 def note(ledger: Ledger, text: str, line: int = 1, **given: object) -> Dispute:
     values = {"text": text, "by": "A. Clerk", "on": FEB_3, **given}
-    return disputes.record(ledger, "ALPENLAND-000001", line, **values)  # type: ignore[arg-type]
+    made, is_new = disputes.record(ledger, "ALPENLAND-000001", line, **values)  # type: ignore[arg-type]
+    assert is_new
+    return made
+
+
+def test_a_note_made_again_is_one_note(issued: Ledger) -> None:
+    """A command that was killed is run again, after midnight too; and so is one that settles."""
+    note(issued, "two users left")
+    for settle, text in ((False, "two users left"), (True, "credited")):
+        if settle:
+            note(issued, text, settle=True)
+        before, heads = path(issued).read_bytes(), issued.heads().sha256
+        again, is_new = disputes.record(
+            issued, "ALPENLAND-000001", 1, text=text, by="A. Clerk", on=FEB_9, settle=settle
+        )
+        assert (is_new, again.notes[-1].on) == (False, "2026-02-03")
+        assert (path(issued).read_bytes(), issued.heads().sha256) == (before, heads)
+    # Somebody else's words, or the same ones once others were said, are a note of their own.
+    note(issued, "two users left")
+    note(issued, "two users left", by="B. Bee")
+    note(issued, "two users left")
+    assert [len(one.notes) for one in disputes.every(issued)] == [2, 3]
+
+
+def test_a_note_without_its_line_of_the_heads_gets_it_when_it_is_made_again(issued: Ledger) -> None:
+    """As a kill between the two leaves it."""
+    note(issued, "two users left")
+    heads = issued.root / "heads.jsonl"
+    whole = heads.read_bytes()
+    heads.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+    ledger = Ledger(issued.root)
+    _, is_new = disputes.record(
+        ledger, "ALPENLAND-000001", 1, text="two users left", by="A. Clerk", on=FEB_3
+    )
+    assert not is_new
+    assert heads.read_bytes() == whole
 
 
 def path(ledger: Ledger) -> Path:
@@ -113,7 +148,7 @@ def test_nothing_is_settled_twice(issued: Ledger) -> None:
     note(issued, "two users left")
     note(issued, "credited", settle=True)
     with pytest.raises(DisputeError, match="nothing to settle"):
-        note(issued, "credited", settle=True)
+        note(issued, "credited again", settle=True)
 
 
 def test_a_torn_last_line_is_left_out_and_cut_off(issued: Ledger) -> None:
