@@ -19,11 +19,15 @@ from invoicing.canonical import JsonObject, canonical_json, money_text, price_te
 from invoicing.draft import DraftInvoice, Row, Tax
 from invoicing.ledger import FOLLOWS, Head
 
-# Documents of format 1 carry no tax and of the customers only those that are billed; they are
-# verified, rendered and made again as they were.
-FORMAT = "musterhouse-document/2"
+# Documents of format 1 carry no tax and of the customers only those that are billed, those of
+# format 2 no buyer reference and of the seller no contact; they are verified, rendered and made
+# again as they were.
+FORMAT = "musterhouse-document/3"
+WITHOUT_CONTACT = "musterhouse-document/2"
 WITHOUT_TAX = "musterhouse-document/1"
 _SINCE_2 = ("managed_customers", "psa_changes", "tax")
+_SINCE_3 = ("buyer_reference",)
+_OF_SELLER_SINCE_3 = ("contact_name", "contact_phone", "contact_email", "legal_registration")
 _PACKAGES = ("musterhouse", "duckdb", "dbt-core", "dbt-duckdb")
 RATE_DECIMALS = 2
 PRODUCT = ("product_code", "product_name", "category", "billing_unit", "sku", "listing_order")
@@ -104,9 +108,12 @@ def in_format(content: JsonObject, name: str) -> JsonObject:
     """The content as a document of an earlier format has it, key for key (R26)."""
     if name == FORMAT:
         return content
-    if name != WITHOUT_TAX:
+    if name not in (WITHOUT_CONTACT, WITHOUT_TAX):
         raise ValueError(f"{name} is no format of documents this version knows")
-    return {**{key: value for key, value in content.items() if key not in _SINCE_2}, "format": name}
+    later = _SINCE_3 if name == WITHOUT_CONTACT else (*_SINCE_2, *_SINCE_3)
+    kept = {key: value for key, value in content.items() if key not in later}
+    seller = {k: v for k, v in content["seller"].items() if k not in _OF_SELLER_SINCE_3}
+    return {**kept, "format": name, "seller": seller}
 
 
 def _totals_by(

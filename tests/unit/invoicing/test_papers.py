@@ -65,7 +65,7 @@ def test_an_invoice_in_euro(february: dict[str, JsonObject]) -> None:
         "Beta Systems P0002 3 Endpoint Standard EPSTD MH-EPSTD-M 1 user 0.335 0.34 "
         "Subtotal P0002 1 0.34",
         "Payment Due 3 March 2026, 30 days after issue To Musterschild Security BV "
-        "IBAN NL00BANK0000000024 Reference ALPENLAND-000001 Net amount EUR 47.35 "
+        "IBAN NL29BANK0000000024 Reference ALPENLAND-000001 Net amount EUR 47.35 "
         f"Tax 0.00% (AE) {REVERSE_CHARGE} 0.00 Payable EUR 47.35",
         "Page 1 of 1",
     ):

@@ -372,16 +372,16 @@ def test_a_note_on_a_period_billed_with_nothing_names_the_notes_before_it(
     january: Warehouse, ledger: Ledger, close: Close, tmp_path: Path
 ) -> None:
     """What a Dutch seller's credit note must refer to is then a debit note (NL-R-001)."""
-    from invoicing.exports.folder import _preceding
+    from invoicing.exports.folder import preceding as of_ledger
 
     close(january, ledger, "2026-01")
     add_period(january, "2026-02")
     correct_january(january)
     note, _ = close(january, ledger, "2026-02")
-    assert _preceding(ledger, note) == ("ALPENLAND-000001",)
+    assert of_ledger(ledger, note) == ("ALPENLAND-000001",)
     nothing = {"period": "2026-01", "number": None, "sequence": None}
     late = Document({**note.content, "corrects": nothing, "sequence": 9}, note.provenance)
-    assert _preceding(ledger, late) == ("ALPENLAND-000001", "ALPENLAND-000002")
+    assert of_ledger(ledger, late) == ("ALPENLAND-000001", "ALPENLAND-000002")
 
 
 def test_a_name_written_to_do_harm_is_text(issued: dict[str, Document], tmp_path: Path) -> None:
