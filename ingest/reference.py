@@ -26,7 +26,7 @@ from ingest.reference_checks import (
     read,
     records,
 )
-from ingest.reference_contracts import SEEDS
+from ingest.reference_contracts import SEEDS, SeedContract
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,9 @@ def receive_reference(home: Path, seeds_dir: Path) -> ReferenceReceipt:
 def materialise(home: Path) -> Mapping[str, str]:
     """Write `home/reference/*.csv` from archive and journal alone; the versions written.
 
-    The text is the archived one with UTF-8, LF and minimal quoting, so that what dbt reads does
-    not depend on which editor saved the seed. A file that is already right is not touched.
+    The text is the archived one with UTF-8, LF, minimal quoting and a blank for each column it is
+    older than, so that what dbt reads does not depend on which editor saved the seed. A file that
+    is already right is not touched.
     Raises ArchiveError when an archived version is missing or damaged.
     """
     archive = Archive(home / "archive")
@@ -111,7 +112,7 @@ def materialise(home: Path) -> Mapping[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     for seed, sha256 in versions.items():
         content = archive.verified(sha256).read_bytes()
-        _write(folder / f"{seed}.csv", _normalised(content))
+        _write(folder / f"{seed}.csv", _normalised(SEEDS[seed], content))
     return versions
 
 
@@ -184,10 +185,12 @@ def _versions_in_force(journal: Journal) -> dict[str, str]:
     return {name.removesuffix(".csv"): entry.sha256 for name, entry in sorted(reference.items())}
 
 
-def _normalised(content: bytes) -> bytes:
+def _normalised(contract: SeedContract, content: bytes) -> bytes:
     lines = io.StringIO(newline="")
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerows(record for _, record in records(content.decode("utf-8-sig")))
+    found = [record for _, record in records(content.decode("utf-8-sig"))]
+    writer = csv.DictWriter(lines, contract.column_names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(dict(zip(found[0], record, strict=True)) for record in found[1:])
     return lines.getvalue().encode("utf-8")
 
 

@@ -9,11 +9,12 @@ import csv
 import io
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from ingest import identifiers
 from ingest.contracts import IDENTIFIER_PATTERN, RESERVED_PATTERN, ColumnType
 from ingest.reference_contracts import SEEDS, SeedColumn, SeedContract
 
@@ -124,7 +125,7 @@ def _decoded(file: str, content: bytes) -> str:
 
 
 def _header_problems(contract: SeedContract, header: list[str]) -> list[Problem]:
-    expected = list(contract.column_names)
+    expected = [one.name for one in contract.columns if one.name in header or not one.is_added]
     if header == expected:
         return []
     file = contract.file_name
@@ -167,7 +168,8 @@ def read(contract: SeedContract, content: bytes) -> tuple[list[Row], list[Proble
                 action = "Quote fields that hold a comma, and fill or empty the others"
                 problems.append(Problem(file, line, None, None, what, action))
             else:
-                row = Row(line, dict(zip(header, record, strict=True)))
+                blank = dict.fromkeys(contract.column_names, "")
+                row = Row(line, {**blank, **dict(zip(header, record, strict=True))})
                 rows.append(row)
                 problems += _row_problems(contract, row)
     except _RecordError as error:
@@ -229,6 +231,8 @@ def _cell_problem(column: SeedColumn, text: str) -> tuple[str, str] | None:
         )
     if column.pattern and not re.fullmatch(column.pattern, text):
         return f"is not {column.pattern_in_words}", "Correct it"
+    if column.fault and (fault := column.fault(text)):
+        return fault
     if column.allowed and text not in column.allowed:
         return "is not known here", f"Use one of {', '.join(column.allowed)}"
     if column.minimum is not None and Decimal(text) < column.minimum:
@@ -403,6 +407,17 @@ def _tax_problems(rows: list[Row]) -> list[Problem]:
     return problems
 
 
+def _party_problems(
+    seed: str, column: str, fault_of: Callable[[str, str], identifiers.Fault], rows: list[Row]
+) -> list[Problem]:
+    """Numbers that are right or wrong by the country of the party that has them."""
+    return [
+        Problem(SEEDS[seed].file_name, row.line, column, row[column], *fault)
+        for row in rows
+        if row[column] and (fault := fault_of(row[column], row["country"]))
+    ]
+
+
 def _reference_problems(contract: SeedContract, seeds: Mapping[str, list[Row]]) -> list[Problem]:
     problems: list[Problem] = []
     for column in contract.columns:
@@ -448,4 +463,10 @@ def problems_of_folder(contents: Mapping[str, bytes]) -> list[Problem]:
         problems += _reference_problems(SEEDS[seed], sound)
     problems += _band_problems(sound.get("price_bands", []))
     problems += _tax_problems(sound.get("tax_rates", []))
+    for seed, column, fault_of in (
+        ("seller", "tax_id", identifiers.vat_fault),
+        ("seller", "legal_registration", identifiers.registration_fault),
+        ("distributors", "tax_id", identifiers.vat_fault),
+    ):
+        problems += _party_problems(seed, column, fault_of, sound.get(seed, []))
     return sorted(problems, key=lambda p: (p.file, p.line or 0, p.column or "", p.what))

@@ -5,10 +5,11 @@ Only declarations belong here. Reading files against them is `ingest.reference`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from ingest import identifiers
 from ingest.contracts import FEEDS, ColumnType
 
 
@@ -17,7 +18,9 @@ class SeedColumn:
     """One column: what its text must look like, and what it must point at.
 
     `minimum` and `maximum` include both ends; `pattern` has its meaning in words beside it;
-    `references` names the (seed, column) that must hold the same value.
+    `references` names the (seed, column) that must hold the same value; `fault` says what is wrong
+    with a text that looks right, and what to do. A seed from before an `is_added` column goes on
+    without it: every cell is blank.
     """
 
     name: str
@@ -29,6 +32,8 @@ class SeedColumn:
     pattern: str = ""
     pattern_in_words: str = ""
     references: tuple[str, str] | None = None
+    fault: Callable[[str], identifiers.Fault] | None = None
+    is_added: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,11 @@ def _identifier(name: str) -> SeedColumn:
 
 
 def _country(name: str) -> SeedColumn:
-    return SeedColumn(
-        name,
-        pattern="[A-Z]{2}",
-        pattern_in_words="two capital letters of ISO 3166-1, as in AT",
-    )
+    return SeedColumn(name, fault=identifiers.country_fault)
+
+
+def _added(name: str) -> SeedColumn:
+    return SeedColumn(name, required=False, is_added=True)
 
 
 def _currency(references: tuple[str, str] | None = ("currencies", "currency")) -> SeedColumn:
@@ -133,13 +138,13 @@ _CONTRACTS = (
     SeedContract(
         seed="distributors",
         columns=(
-            # The ledger keeps the release records and the disputes under these names.
+            # The ledger keeps the release records, the disputes and the heads under these names.
             SeedColumn(
                 "distributor_id",
                 ColumnType.IDENTIFIER,
-                pattern=r"(?i)(?!(?:releases|disputes\.jsonl)$).+",
-                pattern_in_words="free: the ledger has a folder called releases and a file called "
-                "disputes.jsonl",
+                pattern=r"(?i)(?!(?:releases|disputes\.jsonl|heads\.jsonl)$).+",
+                pattern_in_words="free: the ledger has a folder called releases and files called "
+                "disputes.jsonl and heads.jsonl",
             ),
             SeedColumn("distributor_name"),
             _country("country"),
@@ -149,7 +154,7 @@ _CONTRACTS = (
             SeedColumn("city"),
             SeedColumn("postal_code"),
             SeedColumn("tax_id"),
-            SeedColumn("endpoint_id"),
+            SeedColumn("endpoint_id", fault=identifiers.address_fault),
             _integer("payment_terms_days", 0, 365),
             SeedColumn("purchase_order", required=False),
             *_VALIDITY,
@@ -166,8 +171,12 @@ _CONTRACTS = (
             SeedColumn("city"),
             SeedColumn("postal_code"),
             SeedColumn("tax_id"),
-            SeedColumn("endpoint_id"),
-            SeedColumn("iban"),
+            SeedColumn("endpoint_id", fault=identifiers.address_fault),
+            SeedColumn("iban", fault=identifiers.iban_fault),
+            _added("contact_name"),
+            _added("contact_phone"),
+            _added("contact_email"),
+            _added("legal_registration"),
             *_VALIDITY,
         ),
         key=(),

@@ -20,12 +20,15 @@ from invoicing.draft import DraftInvoice, Row, Tax
 from invoicing.ledger import FOLLOWS, Head
 
 # Documents of format 1 carry no tax and of the customers only those that are billed. Those of
-# format 2 do not say how firewalls are counted (R9), and their papers say where the period begins,
-# not from which date activity counted (R2). Both are verified, rendered and made again as they were.
+# format 2 carry no buyer reference, of the seller no contact, and do not say how firewalls are
+# counted (R9); their papers say where the period begins, not from which date activity counted (R2).
+# Both are verified, rendered and made again as they were.
 FORMAT = "musterhouse-document/3"
-PERIOD_ONLY = "musterhouse-document/2"
+SECOND_FORMAT = "musterhouse-document/2"
 WITHOUT_TAX = "musterhouse-document/1"
 _SINCE_2 = ("managed_customers", "psa_changes", "tax")
+_SINCE_3 = ("buyer_reference",)
+_OF_SELLER_SINCE_3 = ("contact_name", "contact_phone", "contact_email", "legal_registration")
 _POLICIES_SINCE_3 = ("firewall_evidence", "replaced_hardware")
 _PACKAGES = ("musterhouse", "duckdb", "dbt-core", "dbt-duckdb")
 RATE_DECIMALS = 2
@@ -107,22 +110,24 @@ def in_format(content: JsonObject, name: str) -> JsonObject:
     """The content as a document of an earlier format has it, key for key (R26)."""
     if name == FORMAT:
         return content
-    if name not in (PERIOD_ONLY, WITHOUT_TAX):
+    if name not in (SECOND_FORMAT, WITHOUT_TAX):
         raise ValueError(f"{name} is no format of documents this version knows")
-    policies = content["policies"]
-    found = {
-        **content,
+    later = _SINCE_3 if name == SECOND_FORMAT else (*_SINCE_2, *_SINCE_3)
+    return {
+        **_without(content, later),
         "format": name,
-        "policies": {key: policies[key] for key in policies if key not in _POLICIES_SINCE_3},
+        "seller": _without(content["seller"], _OF_SELLER_SINCE_3),
+        "policies": _without(content["policies"], _POLICIES_SINCE_3),
     }
-    if name == WITHOUT_TAX:
-        found = {key: value for key, value in found.items() if key not in _SINCE_2}
-    return found
+
+
+def _without(values: JsonObject, later: tuple[str, ...]) -> JsonObject:
+    return {key: value for key, value in values.items() if key not in later}
 
 
 def says_what_counted(content: JsonObject) -> bool:
     """Whether the papers of a document name the first date that counted; see FORMAT."""
-    return content["format"] not in (PERIOD_ONLY, WITHOUT_TAX)
+    return content["format"] not in (SECOND_FORMAT, WITHOUT_TAX)
 
 
 def _totals_by(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import duckdb
@@ -85,6 +86,24 @@ def issue(
     return written
 
 
+def drafted(
+    conn: duckdb.DuckDBPyConnection, ledger: Ledger, invoice: DraftInvoice
+) -> list[Document]:
+    """What a run would issue of a draft, the notes first: as far as it is sent to anybody.
+
+    For who looks before it is decided: no roster is written, so the proof is left out, and so is
+    what only ourselves read. Nothing of it is a link of the chain.
+    """
+    corrections = draft.notes(conn, invoice.period, invoice.distributor_id, invoice.currency)
+    release = gate.proposed(invoice, corrections)
+    head = ledger.head(invoice.distributor_id)
+    found = []
+    for one in corrections:
+        found.append(Document(notes.content_of(conn, invoice, one, release, head, {}), {}))
+        head = replace(head, sequence=head.sequence + 1, numbered=head.numbered + 1)
+    return [*found, Document(_billed(conn, invoice, release, head), {})]
+
+
 def _document(
     conn: duckdb.DuckDBPyConnection,
     ledger: Ledger,
@@ -112,8 +131,26 @@ def _content(
     discrepancies: list[Row],
     proof: JsonObject,
 ) -> JsonObject:
-    lines, unused = lines_of(conn, invoice)
+    billed = _billed(conn, invoice, release, head)
+    sums = {name: billed.pop(name) for name in ("totals", "tax")}
     redact = redaction.redactor_for(conn, invoice.distributor_id)
+    return {
+        **billed,
+        "not_billed": _not_billed(conn, invoice),
+        "managed_customers": managed_customers(conn, invoice),
+        "psa_changes": _psa_changes(conn, invoice),
+        "discrepancies": [_discrepancy(row, redact, invoice.minor_units) for row in discrepancies],
+        **sums,
+        "roster": proof,
+        "previous_content_sha256": head.content_sha256,
+    }
+
+
+def _billed(
+    conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice, release: gate.Release, head: Head
+) -> JsonObject:
+    """The invoice itself: who bills whom, for what, when and how much."""
+    lines, unused = lines_of(conn, invoice)
     return {
         "format": FORMAT,
         "kind": "invoice" if lines else "nil",
@@ -130,19 +167,14 @@ def _content(
         "seller": invoice.seller,
         "distributor": {"distributor_id": invoice.distributor_id, **invoice.distributor},
         "purchase_order": invoice.purchase_order,
+        "buyer_reference": invoice.distributor_id,
         "currency": invoice.currency,
         "minor_units": invoice.minor_units,
         "policies": release.policies,
         "lines": lines,
         "unused": unused,
-        "not_billed": _not_billed(conn, invoice),
-        "managed_customers": managed_customers(conn, invoice),
-        "psa_changes": _psa_changes(conn, invoice),
-        "discrepancies": [_discrepancy(row, redact, invoice.minor_units) for row in discrepancies],
         "totals": totals_of(invoice.total_amount, invoice.minor_units, lines, unused),
         "tax": tax_of(invoice.total_amount, invoice.tax if lines else None, invoice.minor_units),
-        "roster": proof,
-        "previous_content_sha256": head.content_sha256,
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -68,10 +68,12 @@ def decide(
     period: str,
     check_failures: Sequence[CheckResult],
     approvals: Sequence[Approval] = (),
+    last_check: Callable[[Sequence[DraftInvoice]], Sequence[CheckResult]] = lambda drafts: (),
 ) -> list[Release]:
     """Decide on every draft of `period` and write one release record each.
 
     `check_failures` may contain passed checks and warnings; only failed blocking ones hold.
+    `last_check` is asked about the drafts that nothing else holds: it may take them for whole.
     `approvals` are those policy `release` = `approved` asks for; one in a record still counts as
     long as it was given for the draft as it is. What is already issued keeps its record. A period
     that was passed over is not decided on: what it owes goes into a note (R25). Ordered by
@@ -89,11 +91,9 @@ def decide(
     given = {one.key: one for one in approvals}
     decisions: list[Release] = []
     refused: list[str] = []
-    for invoice in invoices:
-        document = ledger.issued(period, invoice.distributor_id, invoice.currency)
-        if document:
-            decisions.append(_of_document(document))
-            continue
+    corrections: dict[tuple[str, str], list[DraftNote]] = {}
+    against: dict[tuple[str, str], list[str]] = {}
+    for invoice in unissued:
         notes = draft.notes(conn, period, invoice.distributor_id, invoice.currency)
         reasons = [
             *_incomplete(invoice),
@@ -104,6 +104,19 @@ def decide(
             *_without_product(invoice, unknown),
         ]
         reasons += _failed_checks(invoice, check_failures, reasons)
+        corrections[invoice.distributor_id, invoice.currency] = notes
+        against[invoice.distributor_id, invoice.currency] = reasons
+    whole = [one for one in unissued if not against[one.distributor_id, one.currency]]
+    last = last_check(whole)
+    for invoice in whole:
+        against[invoice.distributor_id, invoice.currency] += _failed_checks(invoice, last, ())
+    for invoice in invoices:
+        document = ledger.issued(period, invoice.distributor_id, invoice.currency)
+        if document:
+            decisions.append(_of_document(document))
+            continue
+        notes = corrections[invoice.distributor_id, invoice.currency]
+        reasons = against[invoice.distributor_id, invoice.currency]
         one = given.get((period, invoice.distributor_id, invoice.currency))
         if one:
             refused += _refused(conn, invoice, one, reasons)
@@ -167,6 +180,11 @@ def forget(ledger: Ledger, period: str, distributor_id: str, currency: str) -> N
     if path.is_file():
         path.unlink()
         durable.sync(path.parent)
+
+
+def proposed(invoice: DraftInvoice, notes: Sequence[DraftNote]) -> Release:
+    """The release a draft would have if nothing stood against it; nothing is recorded."""
+    return _release(invoice, notes, "released", [], None)
 
 
 def release_again(

@@ -127,6 +127,20 @@ def correction(
     head = ledger.head(invoice.distributor_id)
     path = ledger.staged_roster_path(invoice.distributor_id)
     size = roster.write(conn, note.period, note.distributor_id, note.currency, path)
+    content = content_of(conn, invoice, note, release, head, roster_proof(size, path))
+    content = in_format(content, (formats or {}).get(head.next_sequence, FORMAT))
+    return Document(content, provenance_of(conn, invoice, release, head, content, []))
+
+
+def content_of(
+    conn: duckdb.DuckDBPyConnection,
+    invoice: DraftInvoice,
+    note: DraftNote,
+    release: gate.Release,
+    head: Head,
+    proof: JsonObject,
+) -> JsonObject:
+    """What the note of one corrected period says; `proof` is of its roster."""
     lines = _note_lines(conn, note)
     parties = {
         "format": FORMAT,
@@ -137,7 +151,7 @@ def correction(
         "currency": note.currency,
         "minor_units": note.minor_units,
     }
-    content = {
+    return {
         **_note_head(parties, note.kind, head),
         "corrects": {
             "period": note.period,
@@ -160,11 +174,9 @@ def correction(
         "discrepancies": [],
         "totals": totals_of(note.total_amount, note.minor_units, lines, []),
         "tax": tax_of(note.total_amount, note.tax, note.minor_units),
-        "roster": roster_proof(size, path),
+        "roster": proof,
         "previous_content_sha256": head.content_sha256,
     }
-    content = in_format(content, (formats or {}).get(head.next_sequence, FORMAT))
-    return Document(content, provenance_of(conn, invoice, release, head, content, []))
 
 
 def _note_head(source: JsonObject, kind: str, head: Head) -> JsonObject:
@@ -176,6 +188,7 @@ def _note_head(source: JsonObject, kind: str, head: Head) -> JsonObject:
         "number": head.next_number(distributor_id),
         "sequence": head.next_sequence,
         "period": source["period"],
+        "buyer_reference": distributor_id,
         **{
             name: source[name]
             for name in ("seller", "distributor", "purchase_order", "currency", "minor_units")

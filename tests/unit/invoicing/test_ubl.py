@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from invoicing import notes
-from invoicing.content import PERIOD_ONLY
+from invoicing.content import SECOND_FORMAT
 from invoicing.exports import render_period
 from invoicing.exports.ubl import obstacle, ubl_xml
 from invoicing.ledger import Document, Ledger
@@ -327,7 +327,7 @@ def test_the_dates_that_counted_are_in_the_note_of_an_invoice(issued: dict[str, 
     invoice = parsed(content)
     assert text(invoice, "cac:InvoicePeriod/cbc:StartDate") == "2026-01-01"
     assert text(invoice, "cbc:Note") == "Counted: active from 2026-01-02 to 2026-01-31, UTC"
-    before = parsed({**content, "format": PERIOD_ONLY})
+    before = parsed({**content, "format": SECOND_FORMAT})
     assert texts(before, "cbc:Note/text()") == []
 
 
@@ -383,16 +383,16 @@ def test_a_note_on_a_period_billed_with_nothing_names_the_notes_before_it(
     january: Warehouse, ledger: Ledger, close: Close, tmp_path: Path
 ) -> None:
     """What a Dutch seller's credit note must refer to is then a debit note (NL-R-001)."""
-    from invoicing.exports.folder import _preceding
+    from invoicing.exports.folder import preceding as of_ledger
 
     close(january, ledger, "2026-01")
     add_period(january, "2026-02")
     correct_january(january)
     note, _ = close(january, ledger, "2026-02")
-    assert _preceding(ledger, note) == ("ALPENLAND-000001",)
+    assert of_ledger(ledger, note) == ("ALPENLAND-000001",)
     nothing = {"period": "2026-01", "number": None, "sequence": None}
     late = Document({**note.content, "corrects": nothing, "sequence": 9}, note.provenance)
-    assert _preceding(ledger, late) == ("ALPENLAND-000001", "ALPENLAND-000002")
+    assert of_ledger(ledger, late) == ("ALPENLAND-000001", "ALPENLAND-000002")
 
 
 def test_a_name_written_to_do_harm_is_text(issued: dict[str, Document], tmp_path: Path) -> None:

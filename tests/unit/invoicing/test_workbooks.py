@@ -19,7 +19,7 @@ import pytest
 from billing_marts import ALPHA, Warehouse, add_period, correct_january
 
 from invoicing.canonical import JsonObject
-from invoicing.content import PERIOD_ONLY, in_format
+from invoicing.content import SECOND_FORMAT, in_format
 from invoicing.exports import render, xlsx
 from invoicing.exports.exported import ExportedFile
 from invoicing.exports.workbooks import invoice_xlsx, note_xlsx, statements_xlsx
@@ -121,7 +121,7 @@ def test_every_workbook_says_the_dates_that_counted(contents: dict[str, JsonObje
     (note,) = every_workbook(contents["credit_note alpenland 2026-02"])
     said = form(opened(note)["Note"])
     assert said["Counted from"].date() == date(2026, 1, 2)
-    for file in every_workbook(in_format(content, PERIOD_ONLY)):
+    for file in every_workbook(in_format(content, SECOND_FORMAT)):
         said = form(next(iter(opened(file).values())))
         assert said["First day"].date() == date(2026, 2, 1)
         assert ("Counted from" in said) == (file.path == "invoice.xlsx"), "as they were"

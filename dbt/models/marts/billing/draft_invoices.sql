@@ -108,6 +108,10 @@ with
                         "tax_id": "sellers.tax_id",
                         "endpoint_id": "sellers.endpoint_id",
                         "iban": "sellers.iban",
+                        "contact_name": "sellers.contact_name",
+                        "contact_phone": "sellers.contact_phone",
+                        "contact_email": "sellers.contact_email",
+                        "legal_registration": "sellers.legal_registration",
                     }
                 )
             }} as seller,
