@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from datetime import date
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +20,8 @@ from dagster_project.cli.terminal import exact
 from dagster_project.lib.settings import Settings
 
 if TYPE_CHECKING:
+    import duckdb
+
     from invoicing.explain import Explanation, Unit
 
 
@@ -48,7 +51,7 @@ def explain(settings: Settings, line: tuple[str, ...], as_json: bool) -> None:
 @click.option("--csv", "as_csv", is_flag=True, help="CSV instead of a table.")
 @click.pass_obj
 def sql(settings: Settings, query: str, as_csv: bool) -> None:
-    """Run one SELECT on the publication; it can read files such as a roster, never write any."""
+    """Run one SELECT on the publication; it reads nothing else and writes nothing."""
     import duckdb
 
     from dagster_project.lib.status import published
@@ -56,7 +59,8 @@ def sql(settings: Settings, query: str, as_csv: bool) -> None:
     conn = published(settings)
     if conn is None:
         raise click.ClickException("Nothing is published yet. Run `muster load` first.")
-    with conn:
+    with conn, TemporaryDirectory(prefix="muster-sql-") as spill:
+        _shut(conn, settings, spill)
         try:
             statements = duckdb.extract_statements(query)
             # COPY, EXPORT and EXPLAIN ANALYZE of these would write files whatever the database is.
@@ -81,6 +85,21 @@ def sql(settings: Settings, query: str, as_csv: bool) -> None:
         writer.writerows(rows)
     else:
         print_table(None, headers, rows)
+
+
+def _shut(conn: duckdb.DuckDBPyConnection, settings: Settings, spill: str) -> None:
+    """Let a query see what is published and use memory and `spill`: nothing else, and for good.
+
+    A SELECT can call functions that read files and other databases, write logs and profiles, fetch
+    extensions, look at this program's variables, or change the settings that forbid it.
+    """
+    conn.execute("set memory_limit = ?", [settings.memory_limit])
+    conn.execute("set temp_directory = ?", [spill])
+    conn.execute("set autoinstall_known_extensions = false")
+    conn.execute("set autoload_known_extensions = false")
+    conn.execute("set python_enable_replacements = false")
+    conn.execute("set enable_external_access = false")
+    conn.execute("set lock_configuration = true")
 
 
 def _tell_explanation(found: Explanation) -> None:

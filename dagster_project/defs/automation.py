@@ -28,6 +28,10 @@ _LOOK_SECONDS = 60
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
+# A run that was killed begins again at its first step: what is done already is found done.
+_AGAIN_FROM_THE_START = {"dagster/retry_strategy": "ALL_STEPS"}
+
+
 def days_tags(first: date, last: date) -> dict[str, str]:
     """The run tags that mean every day from `first` to `last`, both included, in one run."""
     return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
@@ -47,6 +51,7 @@ def build(settings: Settings, models: dg.AssetsDefinition) -> dg.Definitions:
         DAILY_REFRESH,
         selection=built | dg.AssetSelection.assets(*reference.KEYS, *feeds),
         hooks=hooks,
+        tags=_AGAIN_FROM_THE_START,
         description="Take in what was landed, build and test the models, publish the marts.",
     )
     month_end = dg.define_asset_job(
@@ -54,12 +59,14 @@ def build(settings: Settings, models: dg.AssetsDefinition) -> dg.Definitions:
         selection=built
         | dg.AssetSelection.assets(invoices.RELEASE, invoices.DOCUMENTS, invoices.EXPORTS),
         hooks=hooks,
+        tags=_AGAIN_FROM_THE_START,
         description="Draft, gate, issue and export the invoices of a period, then publish.",
     )
     rebuild = dg.define_asset_job(
         REBUILD,
         selection=built | dg.AssetSelection.assets(invoices.EXPORTS),
         hooks=hooks,
+        tags=_AGAIN_FROM_THE_START,
         description="Make warehouse, exports and publication again from archive and ledger.",
     )
     # The cut-offs are read when the code is loaded: reload it in the UI after adding one.

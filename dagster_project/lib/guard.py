@@ -23,6 +23,14 @@ _HOST = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]{1,5})?")
 _JSON = "application/json"
 
 
+class RefusedError(Exception):
+    """A request is not let through: why, and the status that says so."""
+
+    def __init__(self, why: str, status: int) -> None:
+        super().__init__(why)
+        self.status = status
+
+
 class Guard:
     """Lets to `app` what the person with the token asks from the UI's own pages."""
 
@@ -36,31 +44,22 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        answer = self._answer(HTTPConnection(scope))
-        if answer is not None:
-            await answer(scope, receive, _closed_to_others(send))
-        else:
-            await self._app(scope, receive, _closed_to_others(send))
-
-    def _answer(self, asked: HTTPConnection) -> Response | None:
-        """What is answered in place of Dagster; None lets Dagster answer."""
-        host, origins = asked.headers.getlist("host"), asked.headers.getlist("origin")
-        method = asked.scope.get("method", "")
-        if len(host) != 1 or not _HOST.fullmatch(host[0]):
-            return _no(400, "The UI answers to 127.0.0.1 and localhost only.")
-        # A browser says where a WebSocket or a POST comes from; a GET changes nothing.
-        says_where = asked.scope["type"] == "websocket" or method == "POST"
-        if origins != [f"http://{host[0]}"] and (origins or says_where):
-            return _no(403, "The UI takes requests from its own pages only.")
-        if method == "GET" and self._is_token(asked.query_params.get(PARAMETER, "")):
-            return self._entered(asked)
-        if not self._is_token(asked.cookies.get(self._cookie, "")):
-            return _no(
-                401, "Open the address that `muster ui` printed when it was started, token and all."
-            )
-        if asked.scope["type"] == "websocket":
-            return None
-        return _unsafe(asked, method)
+        asked = HTTPConnection(scope)
+        answer: ASGIApp = self._app
+        try:
+            _check_origin(asked)
+            if self._is_token(asked.query_params.get(PARAMETER, "")):
+                answer = self._entered(asked)
+            elif self._is_token(asked.cookies.get(self._cookie, "")):
+                _check_kind(asked)
+            else:
+                raise RefusedError(
+                    "Open the address that `muster ui` printed when it was started, token and all.",
+                    401,
+                )
+        except RefusedError as refused:
+            answer = PlainTextResponse(f"{refused}\n", refused.status)
+        await answer(scope, receive, _closed_to_others(send))
 
     def _is_token(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(), self._token.encode())
@@ -73,21 +72,29 @@ class Guard:
         return answer
 
 
-def _unsafe(asked: HTTPConnection, method: str) -> Response | None:
+def _check_origin(asked: HTTPConnection) -> None:
+    """Raise RefusedError unless this machine is named, and no other page asks."""
+    host, origins = asked.headers.getlist("host"), asked.headers.getlist("origin")
+    if len(host) != 1 or not _HOST.fullmatch(host[0]):
+        raise RefusedError("The UI answers to 127.0.0.1 and localhost only.", 400)
+    # A browser says where a WebSocket or a POST comes from; a GET changes nothing.
+    says_where = asked.scope["type"] == "websocket" or asked.scope["method"] == "POST"
+    if origins != [f"http://{host[0]}"] and (origins or says_where):
+        raise RefusedError("The UI takes requests from its own pages only.", 403)
+
+
+def _check_kind(asked: HTTPConnection) -> None:
+    """Raise RefusedError for a request by which Dagster would do more than it says."""
+    method = asked.scope.get("method", "GET")
     if method not in ("GET", "HEAD", "POST"):
-        return _no(405, "The UI knows GET and POST.")
+        raise RefusedError("The UI is asked by GET and POST only.", 405)
     # A form can send three other types, and Dagster would take the query from the address.
     if method == "POST" and asked.headers.get("content-type", "").split(";")[0].strip() != _JSON:
-        return _no(415, f"Post {_JSON}.")
+        raise RefusedError("The UI takes application/json only.", 415)
     # Dagster runs a mutation by GET too. A person gets the page with the editor, which posts.
-    is_page = "text/html" in asked.headers.get("accept", "")
-    if method == "GET" and not is_page and asked.url.path.strip().strip("/") == "graphql":
-        return _no(405, "Post GraphQL.")
-    return None
-
-
-def _no(status: int, why: str) -> Response:
-    return PlainTextResponse(f"{why}\n", status_code=status)
+    is_page = asked.scope["type"] == "websocket" or "text/html" in asked.headers.get("accept", "")
+    if method == "GET" and not is_page and asked.scope["path"].strip().strip("/") == "graphql":
+        raise RefusedError("GraphQL is asked by POST only.", 405)
 
 
 def _closed_to_others(send: Send) -> Send:

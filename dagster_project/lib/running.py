@@ -1,7 +1,7 @@
 """Runs that have not ended: which they are, and whether the process of each still lives.
 
 Read from the run history's files without Dagster, which takes seconds to import: `muster status`
-asks too. What ends a dead run is `lib/launcher` while the UI runs, and `lib/runs` for a command.
+asks too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 # The tag by which a command says which process its run is in.
 PID = "musterhouse/pid"
@@ -71,6 +74,19 @@ def unfinished(dagster_home: Path) -> list[Run]:
         )
         for run_id, job, status, since, began, pid in rows
     ]
+
+
+def close_dead(instance: dg.DagsterInstance) -> None:
+    """End every run whose process is gone: it would keep its place, and others in the queue."""
+    for one in unfinished(Path(instance.root_directory)):
+        run = instance.get_run_by_id(one.run_id) if one.is_dead else None
+        if run is None or run.is_finished:
+            continue
+        said = f"Process {one.pid} ended before the run did."
+        if one.status == "CANCELING":
+            instance.report_run_canceled(run, said)
+        else:
+            instance.report_run_failed(run, said)
 
 
 _UNFINISHED = """

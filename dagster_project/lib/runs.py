@@ -16,7 +16,7 @@ import dagster as dg
 from dagster_project.assembly import build_defs
 from dagster_project.defs import automation, cancellation, invoices, publish, raw
 from dagster_project.defs.warehouse import LAYERS
-from dagster_project.lib import launcher, receiving, running, warehouse
+from dagster_project.lib import receiving, running, warehouse
 from dagster_project.lib.settings import Settings
 from ingest.contracts import FEEDS
 
@@ -44,7 +44,7 @@ class Runner:
         settings.create_home()
         definitions = build_defs(settings, {"console": _listener(tell)}, for_command=True)
         instance = dg.DagsterInstance.get()
-        launcher.close_dead(instance)
+        running.close_dead(instance)
         return cls(settings, definitions, instance)
 
     def load(self) -> None:

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dagster_project.lib import backup, checked, lock, receiving, truths
+from dagster_project.lib import backup, checked, lock, receiving, running, truths
 from dagster_project.lib.settings import Settings
 from dagster_project.lib.space import Space, space
 
@@ -160,6 +160,7 @@ def status(settings: Settings) -> Status:
             next=[
                 *_damage(settings, state, ledger),
                 *_to_repair(settings, ledger),
+                *_standing_still(settings),
                 *_next(settings, feeds, periods, len(pending), seeds_changed, state),
                 *_unused_waivers(settings, documents, conn),
                 *_precautions(taken, unsafe),
@@ -542,6 +543,25 @@ def _to_repair(settings: Settings, ledger: Ledger) -> list[str]:
             "command again, or `muster rebuild`."
             for folder in unfinished(ledger, settings.exports)
         ),
+    ]
+
+
+def _standing_still(settings: Settings) -> list[str]:
+    """What no run of the UI's queue will get past by itself."""
+    runs = running.unfinished(settings.dagster_home)
+    waiting = [run for run in runs if run.status in running.QUEUED]
+    behind = f"; {len(waiting)} wait behind it since {waiting[0].since} UTC" if waiting else ""
+    dead = [
+        f"Run {run.name} has begun, but its process is gone{behind}: `muster ui` or the next "
+        "`muster load` ends it."
+        for run in runs
+        if run.is_dead
+    ]
+    if dead or not waiting or lock.holder(settings.served):
+        return dead
+    return [
+        f"{len(waiting)} runs wait since {waiting[0].since} UTC, the first of them "
+        f"{waiting[0].name}, and nothing starts them: `muster ui` does."
     ]
 
 

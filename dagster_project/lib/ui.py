@@ -25,7 +25,9 @@ from dagster._core.workspace.load_target import ModuleTarget
 from dagster._daemon.controller import DagsterDaemonController, create_daemons_from_instance
 from dagster_webserver.app import create_app_from_workspace_process_context
 
+from dagster_project.defs import writer
 from dagster_project.lib.guard import Guard
+from dagster_project.lib.running import close_dead
 from dagster_project.lib.settings import REPOSITORY, Settings
 
 # Without a name of its own: schedules that were switched off are remembered by the module's.
@@ -44,6 +46,8 @@ def serve(settings: Settings, listening: socket.socket, token: str) -> None:
     _tell_what_daemons_do()
     with ExitStack() as stack:
         instance = stack.enter_context(dg.DagsterInstance.get())
+        # Dagster would learn of the pool from the first runs that wait for it, and start them all.
+        instance.event_log_storage.initialize_concurrency_limit_to_default(writer.POOL)
         workspace = stack.enter_context(
             WorkspaceProcessContext(
                 instance, _DEFINITIONS, version=dg.__version__, code_server_log_level="warning"
@@ -55,7 +59,9 @@ def serve(settings: Settings, listening: socket.socket, token: str) -> None:
         while web.is_alive():
             web.join(_LOOK_SECONDS)
             controller.check_daemon_threads()
+            # In this order: what was killed is begun again, and that needs a code server.
             _revive(workspace)
+            close_dead(instance)
 
 
 def _tell_what_daemons_do() -> None:

@@ -457,9 +457,11 @@ def test_sql_writes_no_file(closed_house: House, tmp_path: Path, query: str) -> 
 
 
 def test_sql_shows_values_whole(closed_house: House) -> None:
-    roster = closed_house.home / "exports/2026-01/alpenland/roster.parquet"
-    query = f"select unit_id, active_on from '{roster}' where is_counted order by all limit 1"
-    (unit_id, active_on) = duckdb.execute(query).fetchall()[0]
+    query = (
+        "select unit_id, active_on from billing.roster('ALPENLAND-000001', 1) order by all limit 1"
+    )
+    with duckdb.connect(closed_house.home / "published/current.duckdb", read_only=True) as conn:
+        (unit_id, active_on) = conn.execute(query).fetchall()[0]
     for options in ([], ["--csv"]):
         told = closed_house.muster("sql", *options, query)
         assert unit_id in told
