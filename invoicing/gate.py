@@ -308,18 +308,18 @@ def _incomplete(invoice: DraftInvoice) -> list[str]:
 def _out_of_order(
     ledger: Ledger, invoice: DraftInvoice, every_draft: list[DraftInvoice]
 ) -> list[str]:
-    """Periods issue in order per distributor; what was passed over is a note's (R25).
+    """Periods issue in order per distributor, whatever currency each is in; what was passed over
+    is a note's (R25).
 
     A period whose invoice was cancelled is issued again before the next one (R24).
     """
-    key = (invoice.distributor_id, invoice.currency)
     earlier = [
         other
         for other in every_draft
-        if (other.distributor_id, other.currency) == key
+        if other.distributor_id == invoice.distributor_id
         and other.period < invoice.period
         and not other.is_passed_over
-        and not ledger.issued(other.period, *key)
+        and not ledger.issued(other.period, other.distributor_id, other.currency)
     ]
     if not earlier:
         return []

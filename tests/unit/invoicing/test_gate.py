@@ -157,6 +157,22 @@ def test_periods_issue_in_order(ledger: Ledger, january: Warehouse, close: Close
     assert gate.decide(january.conn, ledger, "2026-02", [])[0].state == "released"
 
 
+def test_periods_issue_in_order_across_a_change_of_currency(
+    ledger: Ledger, january: Warehouse, close: Close
+) -> None:
+    # Alpenland is invoiced in francs from February on; its January, in euro, waits.
+    add_period(january, "2026-02")
+    for table in ("draft_invoices", "draft_invoice_lines", "draft_invoice_customers"):
+        january.conn.execute(
+            f"update billing.{table} set currency = 'CHF' where period = '2026-02'"
+        )
+    held = gate.decide(january.conn, ledger, "2026-02", [])[0]
+    assert held.currency == "CHF"
+    assert held.reasons[0].startswith("2026-01 must be issued first: its draft is worth 47.35 EUR.")
+    close(january, ledger, "2026-01")
+    assert gate.decide(january.conn, ledger, "2026-02", [])[0].state == "released"
+
+
 def test_a_period_that_was_passed_over_is_not_decided_on_and_blocks_nobody(
     ledger: Ledger, january: Warehouse, close: Close
 ) -> None:
