@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from dagster_project.defs import checks, writer
+from dagster_project.defs import cancellation, checks, writer
 from dagster_project.defs.partitions import months
 from dagster_project.lib import alerts, charts, checked, unused, warehouse
 from dagster_project.lib.settings import Settings
@@ -72,6 +72,11 @@ class ReleaseConfig(dg.Config):
         description="Approvals of drafts that wait for a second person (policy release = approved, "
         "R22). One that cannot release its draft fails the run, and nothing changes.",
     )
+    on: str = Field(
+        default="",
+        description="The date of what is issued, YYYY-MM-DD; empty: that of the cut-off and policy "
+        "issue_days, or of the document before it (R20).",
+    )
 
 
 def build(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -110,6 +115,7 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
         decisions: list[Release] = []
         found = {}
         approvals = [Approval(**one.model_dump()) for one in config.approvals]
+        on = cancellation.date_of(config.on) if config.on else None
         with writer.told_in_words(), warehouse.connect(settings) as conn:
             for one in approvals:
                 if one.period not in context.partition_keys:
@@ -123,7 +129,7 @@ def _release(settings: Settings) -> dg.AssetsDefinition:
                 of_period = [one for one in approvals if one.period == period]
                 ledger = Ledger(settings.ledger)
                 before = records(ledger, period)
-                decided = decide(conn, ledger, period, found[period], of_period)
+                decided = decide(conn, ledger, period, found[period], of_period, on)
                 _alert(settings, context, decided, before)
                 decisions += decided
         held = [
