@@ -42,7 +42,8 @@ class Release:
     `held` carries the reasons, sentences for a clerk; `waiting` lacks nothing but a second
     person's approval; `released` pins the version set, the policies and the dates its document
     will have; `issued` says the document exists already. `released_by` is `automatic` or the
-    person whose approval this record is.
+    person whose approval this record is. `dated_on` is the date a person chose for the document,
+    None where it follows from the cut-off and the document before it.
     Dates are ISO text, the amount is decimal text in the currency's minor units. `notes` holds the
     totals of the credit and debit notes that go out with the invoice, by corrected period and
     currency.
@@ -60,6 +61,7 @@ class Release:
     due_on: str
     released_by: str | None
     notes: JsonObject = field(default_factory=dict)
+    dated_on: str | None = None
 
 
 def decide(
@@ -69,13 +71,16 @@ def decide(
     check_failures: Sequence[CheckResult],
     approvals: Sequence[Approval] = (),
     last_check: Callable[[Sequence[DraftInvoice]], Sequence[CheckResult]] = lambda drafts: (),
+    on: date | None = None,
 ) -> list[Release]:
     """Decide on every draft of `period` and write one release record each.
 
     `check_failures` may contain passed checks and warnings; only failed blocking ones hold.
     `last_check` is asked about the drafts that nothing else holds: it may take them for whole.
     `approvals` are those policy `release` = `approved` asks for; one in a record still counts as
-    long as it was given for the draft as it is. What is already issued keeps its record. A period
+    long as it was given for the draft as it is. `on` is the date a person chose for what is issued
+    now (R20); it stays in the record, so that a run that ended before its document, or an approval
+    that comes later, keeps it. What is already issued keeps its record. A period
     that was passed over is not decided on: what it owes goes into a note (R25). Ordered by
     distributor and currency. Raises, and records nothing: StaleDraftError when a draft is not of
     the current version set, ApprovalError when one of `approvals` cannot release its draft.
@@ -93,10 +98,13 @@ def decide(
     refused: list[str] = []
     corrections: dict[tuple[str, str], list[DraftNote]] = {}
     against: dict[tuple[str, str], list[str]] = {}
+    dates: dict[tuple[str, str], date | None] = {}
     for invoice in unissued:
         notes = draft.notes(conn, period, invoice.distributor_id, invoice.currency)
+        chosen = on or _chosen_before(ledger, invoice)
         reasons = [
             *_incomplete(invoice),
+            *_misdated(ledger, invoice, chosen),
             *_out_of_order(ledger, invoice, every_draft),
             *_discrepancies(invoice, _blocking(conn, period)),
             *_discrepancies_of_notes(conn, invoice, notes),
@@ -105,6 +113,7 @@ def decide(
         ]
         reasons += _failed_checks(invoice, check_failures, reasons)
         corrections[invoice.distributor_id, invoice.currency] = notes
+        dates[invoice.distributor_id, invoice.currency] = chosen
         against[invoice.distributor_id, invoice.currency] = reasons
     whole = [one for one in unissued if not against[one.distributor_id, one.currency]]
     last = last_check(whole)
@@ -121,7 +130,12 @@ def decide(
         if one:
             refused += _refused(conn, invoice, one, reasons)
         decision = _decision(conn, ledger, invoice, notes, reasons, one)
-        written = _written(ledger, invoice)
+        chosen = dates[invoice.distributor_id, invoice.currency]
+        decision = _dated(ledger, invoice, decision, chosen)
+        written = {
+            f"{note.billed_period} {note.currency}": note.content["totals"]["amount"]
+            for note in _written(ledger, invoice)
+        }
         decisions.append(replace(decision, notes={**written, **decision.notes}))
     if refused:
         raise ApprovalError("\n".join(refused))
@@ -219,7 +233,9 @@ def record_fault(ledger: Ledger, document: Document) -> str | None:
     for name, amount in release.notes.items():
         if amount not in notes[name]:
             return f"it releases a note of {amount} for {name}, which was not issued"
-    issued = replace(_of_document(document), state="released", notes=release.notes)
+    issued = replace(
+        _of_document(document), state="released", notes=release.notes, dated_on=release.dated_on
+    )
     return next(
         (
             f"{name} is {is_value}, {document.name} was issued with {should_be}"
@@ -258,17 +274,49 @@ def _decision(
     return _release(invoice, notes, state, reasons, released_by)
 
 
-def _written(ledger: Ledger, invoice: DraftInvoice) -> JsonObject:
+def _written(ledger: Ledger, invoice: DraftInvoice) -> list[Document]:
     """Notes of this run that a run which ended before their invoice has written already.
 
     They are no draft any more and still go out with the invoice, so the record keeps naming them.
     """
     documents = reversed(list(ledger.documents(invoice.distributor_id)))
-    return {
-        f"{note.billed_period} {note.currency}": note.content["totals"]["amount"]
+    return [
+        note
         for note in takewhile(lambda document: document.is_note, documents)
         if (note.period, note.currency) == (invoice.period, invoice.currency) and not note.cancels
-    }
+    ]
+
+
+def _chosen_before(ledger: Ledger, invoice: DraftInvoice) -> date | None:
+    """The date chosen for a draft that was released, or waits, and is not issued yet.
+
+    What was held is closed again on a day of its own.
+    """
+    release = recorded(ledger, invoice.period, invoice.distributor_id, invoice.currency)
+    if release is None or release.dated_on is None or release.state not in ("released", "waiting"):
+        return None
+    return date.fromisoformat(release.dated_on)
+
+
+def _dated(
+    ledger: Ledger, invoice: DraftInvoice, decision: Release, chosen: date | None
+) -> Release:
+    """Its dates (R20): the one chosen, else the draft's, moved up to the document before it; due
+    after the same days. Its notes that are written already have them."""
+    issue_on = chosen or max(invoice.issue_on, earliest_date(ledger, invoice.distributor_id))
+    due_on = issue_on + (invoice.due_on - invoice.issue_on)
+    return replace(
+        decision,
+        issue_on=issue_on.isoformat(),
+        due_on=due_on.isoformat(),
+        dated_on=chosen.isoformat() if chosen else None,
+    )
+
+
+def earliest_date(ledger: Ledger, distributor_id: str) -> date:
+    """The date of the last document of a series: none after it is dated before it (R20)."""
+    last = ledger.last(distributor_id)
+    return date.fromisoformat(last.content["dates"]["issue_on"]) if last else date.min
 
 
 def _release(
@@ -326,18 +374,18 @@ def _incomplete(invoice: DraftInvoice) -> list[str]:
 def _out_of_order(
     ledger: Ledger, invoice: DraftInvoice, every_draft: list[DraftInvoice]
 ) -> list[str]:
-    """Periods issue in order per distributor; what was passed over is a note's (R25).
+    """Periods issue in order per distributor, whatever currency each is in; what was passed over
+    is a note's (R25).
 
     A period whose invoice was cancelled is issued again before the next one (R24).
     """
-    key = (invoice.distributor_id, invoice.currency)
     earlier = [
         other
         for other in every_draft
-        if (other.distributor_id, other.currency) == key
+        if other.distributor_id == invoice.distributor_id
         and other.period < invoice.period
         and not other.is_passed_over
-        and not ledger.issued(other.period, *key)
+        and not ledger.issued(other.period, other.distributor_id, other.currency)
     ]
     if not earlier:
         return []
@@ -347,6 +395,32 @@ def _out_of_order(
         f"{first.period} must be issued first: its draft is worth {amount} {first.currency}. "
         f"Close {first.period}, then {invoice.period}."
     ]
+
+
+def _misdated(ledger: Ledger, invoice: DraftInvoice, chosen: date | None) -> list[str]:
+    """A date that a person chose may not lie before what it follows (R20)."""
+    if chosen is None:
+        return []
+    last = ledger.last(invoice.distributor_id)
+    if last and chosen < earliest_date(ledger, invoice.distributor_id):
+        return [
+            f"The date {chosen} lies before that of {last.name}, the document before it, "
+            f"{last.content['dates']['issue_on']}. Close {invoice.period} again with --on that day "
+            "or a later one, or without --on."
+        ]
+    if chosen < invoice.cutoff_on:
+        return [
+            f"The date {chosen} lies before the cut-off, {invoice.cutoff_on}. Close "
+            f"{invoice.period} again with --on a later day, or without --on."
+        ]
+    notes = _written(ledger, invoice)
+    if notes and notes[0].content["dates"]["issue_on"] != chosen.isoformat():
+        return [
+            f"The date {chosen} is not that of {notes[0].name}, which goes out with it and is "
+            f"issued already, {notes[0].content['dates']['issue_on']}. Close {invoice.period} "
+            "again with --on that day."
+        ]
+    return []
 
 
 def _blocking(conn: duckdb.DuckDBPyConnection, period: str) -> list[Row]:

@@ -222,6 +222,11 @@ class Ledger:
         head = entries[-1].head if entries else Head()
         return replace(head, ledger_sha256=self.heads().document_sha256(disputes.FILE))
 
+    def last(self, distributor_id: str) -> Document | None:
+        """The last document of one distributor's series, or None before the first."""
+        paths = self._paths(distributor_id)
+        return self.read(paths[-1]) if paths else None
+
     def heads(self) -> Heads:
         """The record of all that was committed. Raises HeadsError when it is damaged."""
         path = self.root / heads.FILE

@@ -38,6 +38,18 @@ from invoicing.ledger import CREDIT_NOTE, FOLLOWS, Document, Head, Ledger, Ledge
 _NOTE_CUSTOMER = ("customer_id", "customer_name", "licence_type", "owner", "quantity")
 
 
+def check_date(ledger: Ledger, number: str, on: date) -> None:
+    """Raise LedgerError when a cancellation of this invoice would lie before the last document of
+    its series (R20)."""
+    invoice = ledger.numbered(number)
+    last = ledger.last(invoice.distributor_id) if invoice else None
+    if last and on < gate.earliest_date(ledger, last.distributor_id):
+        raise LedgerError(
+            f"{on} lies before the date of {last.name}, {last.content['dates']['issue_on']}: no "
+            "document is dated before the one before it. Give --on that day or a later one."
+        )
+
+
 def cancel(
     ledger: Ledger, number: str, *, reason: str, by: str, on: date, format_: str = FORMAT
 ) -> Document:

@@ -119,9 +119,17 @@ def draft(
 @main.command()
 @click.argument("period")
 @click.option("--engine", type=click.Choice(ENGINES), help="What builds the models [duckdb].")
+@click.option(
+    "--on",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The date of what is issued [the cut-off and policy issue_days].",
+)
 @click.pass_obj
-def close(settings: Settings, period: str, engine: str | None) -> None:
+def close(settings: Settings, period: str, engine: str | None, on: datetime | None) -> None:
     """Issue the period's invoices: all that is good, with a reason for what is held.
+
+    Without --on no document is dated before the one before it in its series; with it, one that
+    would be is held. Either way it is due as many days later as the terms of payment say.
 
     Ends with 0 when all are issued, 3 when some are held or wait for approval, 1 when it failed.
     Both engines give the same documents; Spark needs a cluster (`make spark-up`).
@@ -139,7 +147,7 @@ def close(settings: Settings, period: str, engine: str | None) -> None:
                 f"There is nothing to close in {period}. Give a period of what is loaded, or load "
                 f"more. {_loaded_in_words(settings)}"
             )
-        open_runner().month_end(period)
+        open_runner().month_end(period, on=on.date() if on else None)
     click.get_current_context().exit(tell_periods(settings, [period]))
 
 
@@ -155,15 +163,18 @@ def cancel(settings: Settings, number: str, reason: str, by: str, on: datetime |
     For an invoice that is wholly wrong. Late data need no cancelling: they become a note of the
     next run by themselves.
     """
+    from invoicing.gate import earliest_date
     from invoicing.ledger import Ledger
 
-    # The one date a person decides on; it is recorded once and never read from a clock again.
-    printed_on = (on or datetime.now(UTC)).date().isoformat()
-    invoice = Ledger(settings.ledger).numbered(number)
+    ledger = Ledger(settings.ledger)
+    invoice = ledger.numbered(number)
     if invoice is None:
         raise click.ClickException(
             f"No document has the number {number}. `muster status` lists them."
         )
+    # A date a person decides on; it is recorded once and never read from a clock again.
+    today = max(datetime.now(UTC).date(), earliest_date(ledger, invoice.distributor_id))
+    printed_on = (on.date() if on else today).isoformat()
     with working(settings, f"cancel {number}") as open_runner:
         # Run again after a run that ended between the note and its files, it makes the files.
         done = next((d for d in Ledger(settings.ledger).documents() if d.cancels == number), None)

@@ -5,6 +5,7 @@ Whether an approval counts is decided by the gate, in the same run as any month-
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 @click.option("--by", "name", metavar="NAME", required=True, help="Who releases it.")
 @click.option("--currency", help="Which, when the distributor has drafts in several.")
 @click.option("--total", help="The total you looked at; refused when it is another one by now.")
+@click.option(
+    "--on",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The date of what is issued [the one it was closed with].",
+)
 @click.pass_obj
 def release(
     settings: Settings,
@@ -34,6 +40,7 @@ def release(
     name: str,
     currency: str | None,
     total: str | None,
+    on: datetime | None,
 ) -> None:
     """Release and issue a draft that waits for a second person (policy release = approved).
 
@@ -64,7 +71,7 @@ def release(
         version_set_sha256=seen.version_set_sha256,
     )
     with working(settings, f"release {period} {distributor}") as open_runner:
-        open_runner().month_end(period, [approval])
+        open_runner().month_end(period, [approval], on.date() if on else None)
     tell_periods(settings, [period])
     is_issued = ledger.issued(period, distributor, seen.currency) is not None
     click.get_current_context().exit(ALL_ISSUED if is_issued else HELD)

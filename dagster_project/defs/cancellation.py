@@ -31,18 +31,19 @@ def build(settings: Settings) -> dg.JobDefinition:
     )
     def take_back(context: dg.OpExecutionContext) -> None:
         from invoicing.ledger import Ledger
-        from invoicing.notes import cancel
+        from invoicing.notes import cancel, check_date
 
         asked = context.op_config
         with writer.told_in_words():
             ledger = Ledger(settings.ledger)
             ledger.check()
+            check_date(ledger, asked["number"], date_of(asked["on"]))
             note = cancel(
                 ledger,
                 asked["number"],
                 reason=asked["reason"],
                 by=asked["by"],
-                on=_date(asked["on"]),
+                on=date_of(asked["on"]),
             )
         context.log.info(f"{asked['number']} is taken back by {note.number}")
         context.add_output_metadata(
@@ -60,7 +61,8 @@ def build(settings: Settings) -> dg.JobDefinition:
     return cancel_invoice
 
 
-def _date(text: str) -> date:
+def date_of(text: str) -> date:
+    """A date that a person filled in. Raises Failure when it is none."""
     try:
         return date.fromisoformat(text)
     except ValueError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from dagster_project.defs import checks, writer
+from dagster_project.defs import cancellation, checks, writer
 from dagster_project.defs.partitions import months
 from dagster_project.lib import (
     alerts,
@@ -85,6 +85,11 @@ class ReleaseConfig(dg.Config):
         description="Approvals of drafts that wait for a second person (policy release = approved, "
         "R22). One that cannot release its draft fails the run, and nothing changes.",
     )
+    on: str = Field(
+        default="",
+        description="The date of what is issued, YYYY-MM-DD; empty: that of the cut-off and policy "
+        "issue_days, or of the document before it (R20).",
+    )
 
 
 def build(settings: Settings, *, for_command: bool) -> list[dg.AssetsDefinition]:
@@ -125,6 +130,7 @@ def _release(settings: Settings, for_command: bool) -> dg.AssetsDefinition:
         found = {}
         config = context.op_execution_context.op_config if for_command else {}
         approvals = [Approval(**one) for one in config.get("approvals", [])]
+        on = cancellation.date_of(config["on"]) if config.get("on") else None
         with writer.told_in_words(), warehouse.connect(settings) as conn:
             truths.check_issuable(settings, conn)
             for one in approvals:
@@ -147,7 +153,7 @@ def _release(settings: Settings, for_command: bool) -> dg.AssetsDefinition:
                 before = records(ledger, period)
                 last = partial(validate_drafts, conn, ledger)
                 checks_of_period = [*found[period], *on_models]
-                decided = decide(conn, ledger, period, checks_of_period, of_period, last)
+                decided = decide(conn, ledger, period, checks_of_period, of_period, last, on)
                 _alert(settings, context, decided, before)
                 decisions += decided
         held = [

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -58,13 +59,19 @@ class Runner:
         else:
             self._run(automation.DAILY_REFRESH, without=raw.is_feed)
 
-    def month_end(self, period: str, approvals: Sequence[Approval] = ()) -> None:
+    def month_end(
+        self, period: str, approvals: Sequence[Approval] = (), on: date | None = None
+    ) -> None:
         """Close a period; the models are built first unless they are what they would be.
 
-        `approvals` release drafts that wait for a second person (R22). Raises RunError.
+        `approvals` release drafts that wait for a second person (R22), `on` dates what is issued
+        (R20). Raises RunError.
         """
         without = _is_model if warehouse.is_current(self.settings) else None
-        config = {"approvals": [asdict(one) for one in approvals]}
+        config = {
+            "approvals": [asdict(one) for one in approvals],
+            "on": on.isoformat() if on else "",
+        }
         self._run(
             automation.MONTH_END,
             partition_key=period,

@@ -126,6 +126,12 @@ def compare_drafts(found: Found, documents: Documents, key: str, bills: Bills) -
         for (period, name), bill in bills.items()
         for text in differences(found, key, period, name, bill, (name, period) in issued)
     ]
+    periods = {period for period, _ in bills}
+    said += [
+        f"{period} {name} is drafted: by the rules it has no such period"
+        for (vendor, period, name), drafts in list(found.tables["drafts"].items())
+        if vendor == key and drafts and period in periods and (period, name) not in bills
+    ]
     for period, name in bills:
         for currency, cutoff, *got in found.tables["taxes"][key, period, name]:
             want = rulebook.tax(currency, cutoff, got[2])
@@ -169,7 +175,7 @@ class _Run:
 def compare_run(run: _Run, found: Found) -> list[str]:
     """What a run issued, and what it left open, against R20, R22 and R25."""
     originals = [c for c in run.documents if c["kind"] in ("invoice", "nil")]
-    is_next = run.books.periods[run.books.next_run()] == run.period
+    is_next = run.books.periods[run.books.next_run() :][:1] == [run.period]
     if originals:
         said = _compare_issued(run, originals, is_next) + _compare_notes(run)
     elif is_next and not run.may_be_blocked():
@@ -282,7 +288,11 @@ def play(home: Home, closed: int = PERIODS) -> dict[str, list[str]]:
                 mine = documents.get((key, one.id), [])
                 of_run = [c for c in mine if c["period"] == f"{month:%Y-%m}"]
                 run = _Run(key, f"{month:%Y-%m}", books[key, one.id], bills, of_run)
-                said_of_run = compare_run(run, found) if closing else compare_left_open(run, found)
+                is_its_month = run.period in run.books.periods
+                if not is_its_month and of_run:
+                    texts.append(f"{one.id} {run.period} is issued: it has no such period")
+                is_run = closing and is_its_month
+                said_of_run = compare_run(run, found) if is_run else compare_left_open(run, found)
                 texts += [f"{one.id} {text}" for text in said_of_run]
             if texts:
                 said[key] += [f"after round {number}: {text}" for text in texts]

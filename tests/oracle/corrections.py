@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from rulebook import Bill, Policies
+from rulebook import Bill, Policies, cutoffs
 from vendors import Vendor
 
 Bills = Mapping[tuple[str, str], Bill]  # by period and distributor
@@ -50,7 +50,18 @@ class Books:
 
     @property
     def periods(self) -> list[str]:
-        return [f"{month:%Y-%m}" for month in self.vendor.months]
+        """The months it has a cut-off in."""
+        return [
+            f"{month:%Y-%m}"
+            for month in self.vendor.months
+            if self.distributor in cutoffs(self.vendor, month)
+        ]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no run comes after those of the vendor's months."""
+        (one,) = (d for d in self.vendor.distributors if d.id == self.distributor)
+        return all(until is not None for _, until, _ in one.cutoffs)
 
     def bill(self, bills: Bills, period: str) -> Bill:
         return bills[period, self.distributor]
@@ -90,5 +101,7 @@ class Books:
     def open_differences(self, bills: Bills, period: str) -> tuple[Amounts, Amounts]:
         """(pending for the next run, older than the policy corrects) of an issued period."""
         left = self.left(bills, period)
+        if self.has_ended and self.next_run() == len(self.periods):
+            return {}, left  # its last run is over
         age = self.next_run() - self.periods.index(period)
         return (left, {}) if age <= self.policies.correction_periods else ({}, left)

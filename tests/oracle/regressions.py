@@ -88,13 +88,16 @@ def vendor(
     first: date = JANUARY,
     cutoffs: tuple[int | None, ...] = (None,),
     expected: tuple[Expected, ...] = (),
+    spans: tuple[tuple[date, date | None], ...] = ((date(2020, 1, 1), None),) * 2,
 ) -> Vendor:
-    """A distributor for each cut-off day; a product by user and two by firewall, all at 10 EUR."""
+    """A distributor for each cut-off day, there in `spans`; a product by user and two by firewall,
+    all at 10 EUR.
+    """
     return Vendor(
         first=first,
         distributors=tuple(
-            Distributor(name, "EUR", ((date(2020, 1, 1), None, cutoff),))
-            for name, cutoff in zip("ab", cutoffs, strict=False)
+            Distributor(name, "EUR", ((*span, cutoff),))
+            for name, cutoff, span in zip("ab", cutoffs, spans, strict=False)
         ),
         products=(Product("U0", "user"), Product("F1", "firewall"), Product("F2", "firewall")),
         prices=tuple(Price(code, "EUR", "volume", PRICE) for code in ("U0", "F1", "F2")),
@@ -217,6 +220,36 @@ REGRESSIONS: dict[str, Vendor] = {
         told("licences", JANUARY, licence()),
         told("usage", day(1, 20), used(day(1, 20)), source="eu"),
         told("usage", day(1, 31), {**used(day(1, 31)), "last_active_at": UNREADABLE}, source="eu"),
+    ),
+    # R1, R14: a begins on 10 January and is there on its cut-off: January is its own, 10.00. The
+    # product drafted nothing and called the customer one that nobody knows.
+    "distributor_begins_inside_a_month": vendor(
+        told("partners", JANUARY, partner()),
+        told("customers", JANUARY, customer()),
+        told("licences", JANUARY, licence()),
+        told("usage", day(1, 31), used(day(1, 5)), source="eu"),
+        spans=((day(1, 10), None),),
+    ),
+    # R25: a ends with January, 10.00, and a second user of it comes to be known in February: no run
+    # is left, so 10.00 is unbilled. To the product it went out with a February that never comes.
+    "correction_after_the_last_run": vendor(
+        told("partners", JANUARY, partner()),
+        told("customers", JANUARY, customer()),
+        told("licences", JANUARY, licence()),
+        told("usage", day(1, 31), used(day(1, 20)), source="eu"),
+        told("usage", day(1, 30), used(day(1, 21), user="u2", device="d1"), source="eu", number=1),
+        spans=((date(2020, 1, 1), day(1, 31)),),
+    ),
+    # R14: a (cut-off 25) ends on the 20th and its partner goes on with b (cut-off 31), which bills
+    # January, 10.00: a has no cut-off in it. To the product a's 25th decided, and nobody billed.
+    "distributor_ends_inside_a_month_and_another_goes_on": vendor(
+        told("partners", JANUARY, partner()),
+        told("partners", day(1, 26), partner(distributor="b")),
+        told("customers", JANUARY, customer()),
+        told("licences", JANUARY, licence()),
+        told("usage", day(1, 31), used(day(1, 20)), source="eu"),
+        cutoffs=(25, None),
+        spans=((date(2020, 1, 1), day(1, 20)), (date(2020, 1, 1), None)),
     ),
     # R3, R11: a registry snapshot whose rows were all refused (one key, told twice) is none: the
     # one before stands in, and January is billed, 10.00. To the product the licence was gone.

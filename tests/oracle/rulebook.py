@@ -62,13 +62,39 @@ STANDARD = Policies()
 # --- R1, R2: periods and windows ------------------------------------------------------------------
 
 
-def cutoff(distributor: Distributor, month: date) -> date:
-    """R1: the version valid on the month's first day, clamped to the month's end."""
+def cutoff(distributor: Distributor, month: date) -> date | None:
+    """R1: the version valid on the month's first day, or the first that begins in it, clamped to
+    the month's end; none for a distributor that has not begun or has ended on that day.
+    """
     last = month.replace(day=calendar.monthrange(month.year, month.month)[1])
-    for since, until, day in distributor.cutoffs:
-        if since <= month and (until is None or month <= until):
+    for since, until, day in sorted(distributor.cutoffs, key=lambda version: version[0]):
+        if since <= last and (until is None or month <= until):
+            found = last if day is None or day > last.day else last.replace(day=day)
+            return found if _is_there(distributor, found) else None
+    return None
+
+
+def cutoffs(vendor: Vendor, month: date) -> dict[str, date]:
+    """The cut-offs of the distributors that have a period in a month."""
+    found = {one.id: cutoff(one, month) for one in vendor.distributors}
+    return {name: day for name, day in found.items() if day is not None}
+
+
+def _is_there(distributor: Distributor, day: date) -> bool:
+    return any(
+        since <= day and (until is None or day <= until) for since, until, _ in distributor.cutoffs
+    )
+
+
+def _day_of_version(distributor: Distributor, month: date) -> date:
+    """The cut-off a month would have by the version that a later month has: calendar arithmetic."""
+    later = (month + 31 * _DAY).replace(day=1)
+    last = month.replace(day=calendar.monthrange(month.year, month.month)[1])
+    end = later.replace(day=calendar.monthrange(later.year, later.month)[1])
+    for since, until, day in sorted(distributor.cutoffs, key=lambda version: version[0]):
+        if since <= end and (until is None or later <= until):
             return last if day is None or day > last.day else last.replace(day=day)
-    raise AssertionError(f"{distributor.id} has no version on {month}")
+    raise AssertionError(f"{distributor.id} has no version in {later}")
 
 
 def days(first: date, last: date) -> list[date]:
@@ -287,12 +313,16 @@ class Month:
     ) -> None:
         self.vendor, self.files, self.month, self.policies = vendor, files, month, policies
         self.distributor = distributor
-        self.cutoff = cutoff(distributor, month)
+        self.cutoffs = cutoffs(vendor, month)
+        self.cutoff = self.cutoffs[distributor.id]
         before = (month - _DAY).replace(day=1)
-        self.starts_on = cutoff(distributor, before) + _DAY
+        self.starts_on = (
+            cutoff(distributor, before) or _day_of_version(distributor, before)
+        ) + _DAY
         self.window_starts_on = self.cutoff - _DAY * (policies.active_window_days - 1)
         self.registry = Registry(files, self.cutoff)
         self.units = {product.code: product.unit for product in vendor.products}
+        self._distributors = {one.id: one for one in vendor.distributors}
         self.period_days = days(self.starts_on, self.cutoff)
 
     def in_window(self, day: date) -> bool:
@@ -302,13 +332,12 @@ class Month:
 
     def record(self, customer: str) -> tuple[str | None, str | None, date]:
         """(distributor, partner, the day it is read) of a customer's month."""
-        cutoffs = {d.id: cutoff(d, self.month) for d in self.vendor.distributors}
         last = self.month.replace(day=calendar.monthrange(self.month.year, self.month.month)[1])
         had = {
             self.registry.distributor_of(self.registry.partner_on(customer, day), day)
             for day in days(self.month, min(last, self.cutoff))
         }
-        known = [cutoffs[d] for d in had if d in cutoffs]
+        known = [self.cutoffs[d] for d in had if d in self.cutoffs]
         if not known:
             return None, None, self.cutoff
         read_on = min(known)
@@ -318,7 +347,11 @@ class Month:
             and Registry(self.files, read_on).partner_on(customer, read_on) is None
         ):
             return None, None, self.cutoff  # R11: nobody knew it by the day that decides
-        return self.registry.distributor_of(partner, read_on), partner, read_on
+        distributor = self.registry.distributor_of(partner, read_on)
+        known_as = self._distributors.get(distributor or "")
+        if distributor not in self.cutoffs or not known_as or not _is_there(known_as, read_on):
+            return None, None, self.cutoff  # R10: not there, or not any more: nobody can be billed
+        return distributor, partner, read_on
 
     @cached_property
     def records(self) -> dict[str, tuple[str | None, str | None, date]]:
@@ -644,9 +677,8 @@ class Month:
 
     def unapproved(self) -> list[Change]:
         """The changes of partner that block this distributor's month."""
-        cutoffs = {d.id: cutoff(d, self.month) for d in self.vendor.distributors}
         found = []
-        latest = max(cutoffs.values())
+        latest = max(self.cutoffs.values())
         everything = Registry(self.files, latest)
         for customer in everything.customers:
             case: Change | None = None
@@ -655,7 +687,7 @@ class Month:
                     everything.distributor_of(change.before, change.day),
                     everything.distributor_of(change.after, change.day),
                 }
-                until = max((cutoffs[d] for d in sides if d in cutoffs), default=date.min)
+                until = max((self.cutoffs[d] for d in sides if d in self.cutoffs), default=date.min)
                 if change.day > until:
                     continue
                 # As known on that day: what only a later snapshot says does not touch the month.
@@ -915,4 +947,5 @@ def bills(
         ).bill()
         for month in (vendor.months if months is None else months)
         for distributor in vendor.distributors
+        if distributor.id in cutoffs(vendor, month)
     }

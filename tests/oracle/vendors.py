@@ -205,7 +205,8 @@ def in_words(vendor: Vendor) -> str:
 
 def cutoff_in(distributor: Distributor, month: date) -> date:
     """The cut-off in a month, to aim at; `rulebook` has its own from R1."""
-    wanted = next(c for a, b, c in distributor.cutoffs if a <= month and (b is None or month <= b))
+    versions = (c for a, b, c in distributor.cutoffs if a <= month and (b is None or month <= b))
+    wanted = next(versions, distributor.cutoffs[0][2])
     last = last_day(month)
     return last if wanted is None else last.replace(day=min(wanted, last.day))
 
@@ -279,6 +280,13 @@ class _World:
             if self.chance(8):  # another cut-off from the second month, or the day after it began
                 turn = self.months[1] + _DAY * self.one_of(0, 1)
                 cutoffs = ((SINCE, turn - _DAY, day), (turn, None, self.one_of(25, None, 10)))
+            elif self.chance(10):  # it begins inside a month, or ends inside one
+                turn = self.months[self.one_of(0, 1)] + _DAY * self.one_of(0, 9, 24, 27)
+                cutoffs = (
+                    ((turn, None, day),)
+                    if self.chance(50)
+                    else ((SINCE, turn + _DAY * self.one_of(3, 21, 30), day),)
+                )
             made.append(Distributor(name, currency, cutoffs))
         self.distributors = tuple(made)
         self.telling = _telling_days(self.months, self.distributors)

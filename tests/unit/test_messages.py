@@ -37,7 +37,13 @@ WITH_ACTION = {"Problem": 5, "BrokenError": 2}
 MADE_OF_OTHERS = {"ReferenceDataError", "Rejected"}
 # Functions that return what a person is told.
 REASONS = {
-    "invoicing/gate.py": ("_incomplete", "_out_of_order", "_without_product", "_unapproved"),
+    "invoicing/gate.py": (
+        "_incomplete",
+        "_misdated",
+        "_out_of_order",
+        "_without_product",
+        "_unapproved",
+    ),
     "invoicing/approval.py": ("name_fault", "_changed", "_own_waivers"),
     "dagster_project/lib/whatif.py": ("_nothing_to_try",),
 }

@@ -50,6 +50,7 @@ with
             policies.trial_days,
             policies.issue_days,
             next_runs.run_period,
+            coalesce(next_runs.is_last_run_over, false) as is_last_run_over,
             coalesce(cutoffs.period < next_runs.last_issued_period, false)
             and issued.period is null
             and cancelled.period is null as is_passed_over,
@@ -85,6 +86,7 @@ select
     is_complete,
     run_period,
     is_passed_over,
-    coalesce(runs_ago <= correction_periods, false) as is_correctable
+    is_last_run_over,
+    coalesce(runs_ago <= correction_periods, false) and not is_last_run_over as is_correctable
 from in_reach
 where not (is_issued or is_passed_over) or runs_ago <= greatest(correction_periods, recomputed_periods)

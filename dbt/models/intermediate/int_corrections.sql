@@ -124,6 +124,7 @@ select
     currencies.minor_units,
     periods.run_period,
     periods.is_correctable,
+    periods.is_last_run_over,
     issued_periods.number as corrects_number,
     issued_periods.sequence as corrects_sequence
 from compared

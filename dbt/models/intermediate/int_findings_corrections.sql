@@ -10,7 +10,11 @@ select
     cast(null as string) as customer_id,
     product_code,
     currency as subject,
-    'corrected within the runs that policy correction_periods allows' as expected,
+    case
+        when bool_or(is_last_run_over)
+        then 'a run of the distributor that could still correct it: its last one is over'
+        else 'corrected within the runs that policy correction_periods allows'
+    end as expected,
     concat_ws(
         '',
         'now known with ',

@@ -22,25 +22,49 @@ with
 
     units as (select * from {{ ref("int_active_units") }}),
 
+    cutoffs as (select * from {{ ref("int_cutoffs") }}),
+
+    customer_partners as (select * from {{ ref("int_customer_partners") }}),
+
     firewalls_in_window as (select * from {{ ref("int_firewalls_in_window") }}),
-
-    registered as (select distinct customer_id from {{ ref("int_customers") }}),
-
-    placed as (
-        select distinct customer_partners.customer_id
-        from {{ ref("int_customer_partners") }} as customer_partners
-        inner join
-            {{ ref("stg_distributors") }} as distributors
-            on customer_partners.distributor_id = distributors.distributor_id
-    ),
-
-    {# Known to the registry, but nobody it leads to can be billed: not an orphan, see unknown_partner. #}
-    unplaced as (
-        select registered.customer_id from registered anti join placed on registered.customer_id = placed.customer_id
-    ),
 
     {# Whom nobody knew on a cut-off is nobody's in that period, whatever a later snapshot says (R11, R14). #}
     of_record as (select distinct period, customer_id from {{ ref("int_partners_of_record") }}),
+
+    registered as (
+        select customer_id, min(asserted_on) as asserted_on from {{ ref("int_customers") }} group by customer_id
+    ),
+
+    without_record as (
+        select drafted.period, registered.customer_id, registered.asserted_on
+        from registered
+        cross join (select distinct period from periods) as drafted
+        anti join of_record on drafted.period = of_record.period and registered.customer_id = of_record.customer_id
+    ),
+
+    {# The day that decides a customer's month (R14); where no distributor leads to one, the month's last cut-off. #}
+    deciding_days as (
+        select
+            without_record.period,
+            without_record.customer_id,
+            without_record.asserted_on,
+            coalesce(
+                min(cutoffs.cutoff_on) filter (where customer_partners.customer_id is not null), max(cutoffs.cutoff_on)
+            ) as decided_on
+        from without_record
+        inner join cutoffs on without_record.period = cutoffs.period
+        left join
+            customer_partners
+            on without_record.customer_id = customer_partners.customer_id
+            and cutoffs.distributor_id = customer_partners.distributor_id
+            and customer_partners.asserted_on <= cutoffs.month_ends_on
+            and customer_partners.valid_from <= cutoffs.month_ends_on
+            and customer_partners.valid_to >= cutoffs.month_starts_on
+        group by without_record.period, without_record.customer_id, without_record.asserted_on
+    ),
+
+    {# No orphan: whoever it leads to, partner or distributor, is not known, or not yet, or no longer. #}
+    unplaced as (select period, customer_id from deciding_days where asserted_on <= decided_on),
 
     firewall_price as (
         select list_prices.period, list_prices.distributor_id, min(list_prices.list_price) as list_price
@@ -427,7 +451,7 @@ with
         from period_windows
         inner join units on period_windows.window_id = units.window_id
         anti join of_record on period_windows.period = of_record.period and units.customer_id = of_record.customer_id
-        anti join unplaced on units.customer_id = unplaced.customer_id
+        anti join unplaced on period_windows.period = unplaced.period and units.customer_id = unplaced.customer_id
         group by period_windows.period, units.customer_id, units.product_code
     ),
 
@@ -451,7 +475,7 @@ with
         from unclaimed_firewalls
     ),
 
-    {# Known to the registry, but its partner, or that partner's distributor, is not. #}
+    {# Known to the registry, and nobody to bill it to: a partner or distributor not known, not yet, or no longer. #}
     unknown_partner as (
         select
             'unknown_partner' as kind,
@@ -471,9 +495,13 @@ with
             cast(null as decimal(18, 6)) as stake,
             count(distinct(active_of_customers.product_code, active_of_customers.unit_id)) as units,
             'customers and partners snapshots, distributors reference data' as evidence,
-            'Have the partner registered, or add its distributor to seeds/distributors.csv.' as action
+            'Have the partner registered, or its distributor added to seeds/distributors.csv from before the cut-off.'
+            as action
         from active_of_customers
-        inner join unplaced on active_of_customers.customer_id = unplaced.customer_id
+        inner join
+            unplaced
+            on active_of_customers.period = unplaced.period
+            and active_of_customers.customer_id = unplaced.customer_id
         group by active_of_customers.period, active_of_customers.customer_id
     ),
 
@@ -521,7 +549,10 @@ with
             of_record
             on unclaimed_firewalls.period = of_record.period
             and unclaimed_firewalls.customer_id = of_record.customer_id
-        anti join unplaced on unclaimed_firewalls.customer_id = unplaced.customer_id
+        anti join
+            unplaced
+            on unclaimed_firewalls.period = unplaced.period
+            and unclaimed_firewalls.customer_id = unplaced.customer_id
         group by unclaimed_firewalls.period, unclaimed_firewalls.serial_number
     )
 

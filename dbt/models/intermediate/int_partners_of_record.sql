@@ -1,7 +1,8 @@
 {#
     Who is billed for a customer in a month (R14): its partner on the earliest cut-off among the
     distributors it had during the calendar month. Programme, country and currency are read on that
-    day; the partner's distributor bills the month with its own cut-off and window.
+    day; the partner's distributor bills the month with its own cut-off and window. One that has not
+    begun, or has ended, on its cut-off bills nobody: such a customer has no partner of record.
 #}
 with
     customer_partners as (select * from {{ ref("int_customer_partners") }}),
@@ -63,3 +64,4 @@ inner join
     distributors
     on customer_partners.distributor_id = distributors.distributor_id
     and {{ valid_on("distributors", "read_on.recorded_on") }}
+semi join cutoffs on read_on.period = cutoffs.period and customer_partners.distributor_id = cutoffs.distributor_id

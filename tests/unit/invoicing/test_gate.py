@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from billing_marts import POLICIES, VERSION_SET, Warehouse, add_period
 
-from invoicing import documents, gate
+from invoicing import documents, gate, notes
 from invoicing.canonical import canonical_json, sha256
 from invoicing.checks import CheckResult
-from invoicing.ledger import Document, Ledger
+from invoicing.ledger import Document, Ledger, LedgerError
 
 Close = Callable[[Warehouse, Ledger, str], list[Document]]
 
@@ -50,6 +51,7 @@ def test_clean_drafts_are_released_with_everything_pinned(
         "due_on": "2026-02-25",
         "released_by": "automatic",
         "notes": {},
+        "dated_on": None,
     }
     assert gate.records(ledger, "2026-01") == releases
     assert gate.records(ledger) == releases
@@ -155,6 +157,100 @@ def test_periods_issue_in_order(ledger: Ledger, january: Warehouse, close: Close
     )
     close(january, ledger, "2026-01")
     assert gate.decide(january.conn, ledger, "2026-02", [])[0].state == "released"
+
+
+def test_periods_issue_in_order_across_a_change_of_currency(
+    ledger: Ledger, january: Warehouse, close: Close
+) -> None:
+    # Alpenland is invoiced in francs from February on; its January, in euro, waits.
+    add_period(january, "2026-02")
+    for table in ("draft_invoices", "draft_invoice_lines", "draft_invoice_customers"):
+        january.conn.execute(
+            f"update billing.{table} set currency = 'CHF' where period = '2026-02'"
+        )
+    held = gate.decide(january.conn, ledger, "2026-02", [])[0]
+    assert held.currency == "CHF"
+    assert held.reasons[0].startswith("2026-01 must be issued first: its draft is worth 47.35 EUR.")
+    close(january, ledger, "2026-01")
+    assert gate.decide(january.conn, ledger, "2026-02", [])[0].state == "released"
+
+
+def test_a_document_is_dated_as_a_person_chose_and_due_as_many_days_later(
+    ledger: Ledger, january: Warehouse
+) -> None:
+    # Terms of 30 days after issue: 10 March and 30 days, 21 of them in March, are 9 April.
+    gate.decide(january.conn, ledger, "2026-01", [], on=date(2026, 3, 10))
+    release = gate.recorded(ledger, "2026-01", "alpenland", "EUR")
+    assert release is not None
+    assert (release.issue_on, release.due_on, release.dated_on) == (
+        "2026-03-10",
+        "2026-04-09",
+        "2026-03-10",
+    )
+    # A run that ended before its document is finished with the date that was chosen.
+    gate.decide(january.conn, ledger, "2026-01", [])
+    documents.issue(january.conn, ledger, "2026-01")
+    issued = ledger.issued("2026-01", "alpenland", "EUR")
+    assert issued is not None
+    assert issued.content["dates"]["issue_on"] == "2026-03-10"
+    assert gate.record_fault(ledger, issued) is None
+
+
+def test_what_was_held_is_dated_anew(ledger: Ledger, january: Warehouse) -> None:
+    january.discrepancy("d1", "alpenland")
+    held = gate.decide(january.conn, ledger, "2026-01", [], on=date(2026, 3, 10))[0]
+    assert (held.state, held.issue_on) == ("held", "2026-03-10")
+    january.conn.execute("delete from billing.draft_discrepancies")
+    released = gate.decide(january.conn, ledger, "2026-01", [])[0]
+    assert (released.state, released.issue_on, released.dated_on) == (
+        "released",
+        "2026-02-01",
+        None,
+    )
+
+
+def test_no_document_is_dated_before_the_one_before_it(
+    ledger: Ledger, january: Warehouse, close: Close
+) -> None:
+    """R20: January, dated 1 February, is taken back on 2 April: its reissue is of that day, due 30
+    days later, 28 of them in April: 2 May. So is February after it, dated 1 March by its cut-off.
+    """
+    first, *_ = close(january, ledger, "2026-01")
+    assert first.content["dates"]["issue_on"] == "2026-02-01"
+    notes.cancel(ledger, first.name, reason="wrong", by="A. Clerk", on=date(2026, 4, 2))
+    (again,) = (d for d in close(january, ledger, "2026-01") if d.distributor_id == "alpenland")
+    assert again.content["dates"]["issue_on"] == "2026-04-02"
+    assert again.content["dates"]["due_on"] == "2026-05-02"
+    add_period(january, "2026-02")
+    (later,) = close(january, ledger, "2026-02")
+    assert later.content["dates"]["issue_on"] == "2026-04-02"
+    assert [d.content["dates"]["issue_on"] for d in ledger.documents("cascadia")] == ["2026-01-26"]
+
+
+def test_a_date_before_what_it_follows_holds_only_whom_it_concerns(
+    ledger: Ledger, january: Warehouse, close: Close
+) -> None:
+    first, *_ = close(january, ledger, "2026-01")
+    notes.cancel(ledger, first.name, reason="wrong", by="A. Clerk", on=date(2026, 4, 2))
+    early = gate.decide(january.conn, ledger, "2026-01", [], on=date(2026, 4, 1))[0]
+    assert early.state == "held"
+    assert early.reasons[0].startswith(
+        "The date 2026-04-01 lies before that of ALPENLAND-000002, the document before it"
+    )
+    add_period(january, "2026-02", "sakura")
+    decisions = gate.decide(january.conn, ledger, "2026-02", [], on=date(2026, 2, 27))
+    assert [one.reasons[0].split(". ")[0] for one in decisions] == [
+        "The date 2026-02-27 lies before the cut-off, 2026-02-28"
+    ]
+
+
+def test_a_cancellation_is_not_dated_before_the_document_before_it(
+    ledger: Ledger, january: Warehouse, close: Close
+) -> None:
+    first, *_ = close(january, ledger, "2026-01")
+    with pytest.raises(LedgerError, match="lies before the date of ALPENLAND-000001, 2026-02-01"):
+        notes.check_date(ledger, first.name, date(2026, 1, 31))
+    notes.check_date(ledger, first.name, date(2026, 2, 1))
 
 
 def test_a_period_that_was_passed_over_is_not_decided_on_and_blocks_nobody(
