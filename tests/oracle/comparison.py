@@ -126,11 +126,36 @@ def compare_drafts(found: Found, documents: Documents, key: str, bills: Bills) -
         for (period, name), bill in bills.items()
         for text in differences(found, key, period, name, bill, (name, period) in issued)
     ]
+    for period in sorted({period for period, _ in bills}):
+        of_period = {name: bill for (when, name), bill in bills.items() if when == period}
+        if all(found.tables["drafts"][key, period, name] for name in of_period):
+            said += _compare_nobodys(found, key, period, list(of_period.values()))
     for period, name in bills:
         for currency, cutoff, *got in found.tables["taxes"][key, period, name]:
             want = rulebook.tax(currency, cutoff, got[2])
             if tuple(got) != want:
                 said.append(f"{period} {name} tax: rules {want}, product {got}")
+    return said
+
+
+def _compare_nobodys(found: Found, key: str, period: str, bills: Sequence[Bill]) -> list[str]:
+    """What is said of customers whom no distributor is billed for.
+
+    The windows of other vendors' distributors see them too, so more of them may be found active.
+    """
+    got: defaultdict[str, set[str]] = defaultdict(set)
+    for kind, customer in found.tables["nobodys"]["", period, ""]:
+        if customer.startswith(f"{key}-"):
+            got[customer.removeprefix(f"{key}-")].add(kind)
+    nobodys = set.intersection(*({*bill.nobodys} for bill in bills))
+    known = {customer for bill in bills for customer in bill.nobodys} - nobodys
+    said = [f"{period} nobody's {one}: rules bill it, product {got[one]}" for one in known & {*got}]
+    for customer in sorted(nobodys):
+        is_active = any(bill.nobodys[customer][0] for bill in bills)
+        may_be = set().union(*(bill.nobodys[customer][1] for bill in bills))
+        kinds = got[customer]
+        if not kinds <= may_be or (is_active and not kinds):
+            said.append(f"{period} nobody's {customer}: rules {sorted(may_be)}, product {kinds}")
     return said
 
 

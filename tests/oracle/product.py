@@ -53,6 +53,11 @@ _TABLES = {
         "where kind in ('usage_of_firewall_product', 'device_at_two_customers')",
         "kind, customer_id, product_code, units, amount_at_stake",
     ),
+    "nobodys": (
+        "quality.discrepancies "
+        "where distributor_id is null and kind in ('orphan_usage', 'unknown_partner')",
+        "kind, customer_id",
+    ),
     "drafts": ("billing.draft_invoices", "currency"),
     "taxes": (
         "(from billing.draft_invoices union all by name from billing.draft_notes)",

@@ -209,6 +209,26 @@ REGRESSIONS: dict[str, Vendor] = {
             source="eu",
         ),
     ),
+    # R10, R11: c0's partner is registered on the 28th, after the cut-off; that of c1 is gone from
+    # the 10th on: both unknown_partner in January, as c0 was said to be of nobody known and c1 was
+    # billed. From February on c0 is billed, 10.00.
+    "partner_registered_after_the_cutoff_or_gone": vendor(
+        told("partners", JANUARY, partner("pa1"), partner("pa2")),
+        told("partners", day(1, 10), partner("pa2")),
+        told("partners", day(1, 28), partner(), partner("pa2")),
+        told("customers", JANUARY, customer(), customer("c1", of="pa1"), customer("c2", of="pa2")),
+        told("licences", JANUARY, licence(), licence(of="c1", licence_id="l1")),
+        told(
+            "usage",
+            day(1, 25),
+            used(day(1, 20)),
+            used(day(1, 20), of="c1", device="d1"),
+            used(day(1, 20), of="nobody", device="d2"),
+            source="eu",
+        ),
+        told("usage", day(2, 25), used(day(2, 20)), source="eu", number=1),
+        cutoffs=(25,),
+    ),
 }
 
 # The same of homes with device_user_attribution = any, in the leap year they are played in.

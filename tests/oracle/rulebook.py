@@ -246,6 +246,7 @@ class Bill:
     may_block    kinds that the rules neither ask for nor forbid
     doubtful     customers whose figures the rules leave open until somebody decides
     warnings     (kind, customer, product) → units, and what they are worth at list price
+    nobodys      customer nobody is billed for → whether it is active, and what may be said of it
     """
 
     lines: dict[tuple[str, str], Line] = field(default_factory=dict)
@@ -257,6 +258,7 @@ class Bill:
     may_block: set[str] = field(default_factory=set)
     doubtful: set[str] = field(default_factory=set)
     warnings: dict[tuple[str, str, str], tuple[int, Decimal | None]] = field(default_factory=dict)
+    nobodys: dict[str, tuple[bool, set[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -726,6 +728,25 @@ class Month:
             is_monthly = "monthly" in self.licence_types.get((customer, product), set())
             bills = is_monthly and not self.obstacles(partner, read_on)
             warn("device_at_two_customers", customer, product, count, units if bills else 0)
+
+        active = {customer for customer, _ in self.usage_units()}
+        named = {row["customer_id"] for _, _, row in self.files.rows("usage")}
+        for customer in named | set(self.registry.customers):
+            if self.records.get(customer, (None, None, self.cutoff))[0] is None:
+                bill.nobodys[customer] = customer in active, self.said_of_nobodys(customer)
+
+    def said_of_nobodys(self, customer: str) -> set[str]:
+        """R10: whether it is unknown, or only its partner or distributor, as the cut-off knows.
+
+        Between the earliest cut-off and the month's end either may be right.
+        """
+        first = min(cutoff(one, self.month) for one in self.vendor.distributors)
+        last = self.month.replace(day=calendar.monthrange(self.month.year, self.month.month)[1])
+        if customer in Registry(self.files, first).customers:
+            return {"unknown_partner"}
+        if customer in Registry(self.files, last).customers:
+            return {"unknown_partner", "orphan_usage"}
+        return {"orphan_usage"}
 
     def _hold(self, bill: Bill) -> None:
         for change in self.unapproved():

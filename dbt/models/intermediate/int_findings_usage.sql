@@ -22,23 +22,42 @@ with
 
     firewalls_in_window as (select * from {{ ref("int_firewalls_in_window") }}),
 
-    registered as (select distinct customer_id from {{ ref("int_customers") }}),
+    customer_partners as (select * from {{ ref("int_customer_partners") }}),
 
-    placed as (
-        select distinct customer_partners.customer_id
-        from {{ ref("int_customer_partners") }} as customer_partners
-        inner join
-            {{ ref("stg_distributors") }} as distributors
-            on customer_partners.distributor_id = distributors.distributor_id
-    ),
-
-    {# Known to the registry, but nobody it leads to can be billed: not an orphan, see unknown_partner. #}
-    unplaced as (
-        select registered.customer_id from registered anti join placed on registered.customer_id = placed.customer_id
-    ),
+    cutoffs as (select * from {{ ref("int_cutoffs") }} where period in (select period from periods)),
 
     {# Whom nobody knew on a cut-off is nobody's in that period, whatever a later snapshot says (R11, R14). #}
     of_record as (select distinct period, customer_id from {{ ref("int_partners_of_record") }}),
+
+    registered as (
+        select customer_id, min(asserted_on) as asserted_on from {{ ref("int_customers") }} group by customer_id
+    ),
+
+    {# The cut-off that decides (R14). Whose partner leads to no distributor has until the month's last one. #}
+    decided_on as (
+        select cutoffs.period, customer_partners.customer_id, min(cutoffs.cutoff_on) as cutoff_on
+        from cutoffs
+        inner join
+            customer_partners
+            on cutoffs.distributor_id = customer_partners.distributor_id
+            and customer_partners.asserted_on <= cutoffs.month_ends_on
+            and customer_partners.valid_from <= cutoffs.month_ends_on
+            and customer_partners.valid_to >= cutoffs.month_starts_on
+        group by cutoffs.period, customer_partners.customer_id
+    ),
+
+    last_cutoffs as (select period, max(cutoff_on) as cutoff_on from cutoffs group by period),
+
+    {# Registered by then, but its partner or distributor was not, or no longer: no orphan, see unknown_partner. #}
+    unplaced as (
+        select last_cutoffs.period, registered.customer_id
+        from registered
+        inner join last_cutoffs on registered.asserted_on <= last_cutoffs.cutoff_on
+        left join
+            decided_on on last_cutoffs.period = decided_on.period and registered.customer_id = decided_on.customer_id
+        anti join of_record on last_cutoffs.period = of_record.period and registered.customer_id = of_record.customer_id
+        where registered.asserted_on <= coalesce(decided_on.cutoff_on, last_cutoffs.cutoff_on)
+    ),
 
     firewall_price as (
         select list_prices.period, list_prices.distributor_id, min(list_prices.list_price) as list_price
@@ -348,7 +367,7 @@ with
         from period_windows
         inner join units on period_windows.window_id = units.window_id
         anti join of_record on period_windows.period = of_record.period and units.customer_id = of_record.customer_id
-        anti join unplaced on units.customer_id = unplaced.customer_id
+        anti join unplaced on period_windows.period = unplaced.period and units.customer_id = unplaced.customer_id
         group by period_windows.period, units.customer_id, units.product_code
     ),
 
@@ -372,7 +391,7 @@ with
         from unclaimed_firewalls
     ),
 
-    {# Known to the registry, but its partner, or that partner's distributor, is not. #}
+    {# Known to the registry, but its partner, or that partner's distributor, is not, not yet or no longer. #}
     unknown_partner as (
         select
             'unknown_partner' as kind,
@@ -394,7 +413,10 @@ with
             'customers and partners snapshots, distributors reference data' as evidence,
             'Have the partner registered, or add its distributor to seeds/distributors.csv.' as action
         from active_of_customers
-        inner join unplaced on active_of_customers.customer_id = unplaced.customer_id
+        inner join
+            unplaced
+            on active_of_customers.period = unplaced.period
+            and active_of_customers.customer_id = unplaced.customer_id
         group by active_of_customers.period, active_of_customers.customer_id
     ),
 
@@ -442,7 +464,10 @@ with
             of_record
             on unclaimed_firewalls.period = of_record.period
             and unclaimed_firewalls.customer_id = of_record.customer_id
-        anti join unplaced on unclaimed_firewalls.customer_id = unplaced.customer_id
+        anti join
+            unplaced
+            on unclaimed_firewalls.period = unplaced.period
+            and unclaimed_firewalls.customer_id = unplaced.customer_id
         group by unclaimed_firewalls.period, unclaimed_firewalls.serial_number
     )
 
