@@ -19,11 +19,14 @@ from invoicing.canonical import JsonObject, canonical_json, money_text, price_te
 from invoicing.draft import DraftInvoice, Row, Tax
 from invoicing.ledger import FOLLOWS, Head
 
-# Documents of format 1 carry no tax and of the customers only those that are billed; they are
-# verified, rendered and made again as they were.
-FORMAT = "musterhouse-document/2"
+# Documents of format 1 carry no tax and of the customers only those that are billed. Up to format
+# 2 the units of the calendar month are those of the whole month, and some kinds of discrepancy were
+# not looked for. All are verified, rendered and made again as they were.
+FORMAT = "musterhouse-document/3"
+WHOLE_MONTH = "musterhouse-document/2"
 WITHOUT_TAX = "musterhouse-document/1"
 _SINCE_2 = ("managed_customers", "psa_changes", "tax")
+_KINDS_SINCE_3 = ("device_at_two_customers", "usage_of_firewall_product")
 _PACKAGES = ("musterhouse", "duckdb", "dbt-core", "dbt-duckdb")
 RATE_DECIMALS = 2
 PRODUCT = ("product_code", "product_name", "category", "billing_unit", "sku", "listing_order")
@@ -101,12 +104,19 @@ def tax_of(amount: Decimal, tax: Tax | None, places: int) -> JsonObject | None:
 
 
 def in_format(content: JsonObject, name: str) -> JsonObject:
-    """The content as a document of an earlier format has it, key for key (R26)."""
+    """The content as a document of an earlier format has it, key for key (R26).
+
+    Not the units of the calendar month: `documents.lines_of` gives them as the format has them.
+    """
     if name == FORMAT:
         return content
-    if name != WITHOUT_TAX:
+    if name not in (WHOLE_MONTH, WITHOUT_TAX):
         raise ValueError(f"{name} is no format of documents this version knows")
-    return {**{key: value for key, value in content.items() if key not in _SINCE_2}, "format": name}
+    known = [one for one in content["discrepancies"] if one["kind"] not in _KINDS_SINCE_3]
+    content = {**content, "format": name, "discrepancies": known}
+    if name == WHOLE_MONTH:
+        return content
+    return {key: value for key, value in content.items() if key not in _SINCE_2}
 
 
 def _totals_by(

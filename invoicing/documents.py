@@ -97,10 +97,10 @@ def _document(
     path = ledger.staged_roster_path(invoice.distributor_id)
     size = roster.write(conn, invoice.period, invoice.distributor_id, invoice.currency, path)
     found = _discrepancies(conn, invoice)
-    content = in_format(
-        _content(conn, invoice, release, head, found, roster_proof(size, path)),
-        (formats or {}).get(head.next_sequence, FORMAT),
-    )
+    format_ = (formats or {}).get(head.next_sequence, FORMAT)
+    lines = lines_of(conn, invoice, format_)
+    proof = roster_proof(size, path)
+    content = in_format(_content(conn, invoice, release, head, found, lines, proof), format_)
     return Document(content, provenance_of(conn, invoice, release, head, content, found))
 
 
@@ -110,9 +110,10 @@ def _content(
     release: gate.Release,
     head: Head,
     discrepancies: list[Row],
+    groups: tuple[list[JsonObject], list[JsonObject]],
     proof: JsonObject,
 ) -> JsonObject:
-    lines, unused = lines_of(conn, invoice)
+    lines, unused = groups
     redact = redaction.redactor_for(conn, invoice.distributor_id)
     return {
         "format": FORMAT,
@@ -147,7 +148,7 @@ def _content(
 
 
 def lines_of(
-    conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice
+    conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice, format_: str = FORMAT
 ) -> tuple[list[JsonObject], list[JsonObject]]:
     """The lines of a draft with their customers, and the products without any use.
 
@@ -165,6 +166,8 @@ def lines_of(
         """,
         key,
     ):
+        if format_ != FORMAT:
+            row["calendar_month_units"] = row["whole_month_units"]
         customers[row["partner_id"], row["product_code"]].append(row)
     lines = []
     for row in rows(

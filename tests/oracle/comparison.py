@@ -96,7 +96,11 @@ def differences(
         if wanted is None or wanted[1] is not None:
             compare(f"share {share}", wanted, got_shares.get(share))
 
-    # What is told beside the bill.
+    # What is told beside the bill. Products counted by firewall begin with F.
+    for product, customer, units in found.tables["in_month"][where]:
+        if customer not in doubtful and not product.startswith("F"):
+            want_units_in_month = bill.in_month.get((customer, product), 0)
+            compare(f"in month {customer} {product}", want_units_in_month, units)
     got_warnings = {(k, c, p): (n, money) for k, c, p, n, money in found.tables["warnings"][where]}
     for warning in sorted({*bill.warnings, *got_warnings}):
         if warning[1] not in doubtful:

@@ -48,6 +48,10 @@ _TABLES = {
         "billing.draft_discrepancies where severity = 'blocking' and state = 'open'",
         "kind, partner_id, customer_id",
     ),
+    "in_month": (
+        "billing.draft_invoice_customers",
+        "product_code, customer_id, calendar_month_units",
+    ),
     "warnings": (
         "quality.discrepancies "
         "where kind in ('usage_of_firewall_product', 'device_at_two_customers')",

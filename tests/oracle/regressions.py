@@ -229,6 +229,19 @@ REGRESSIONS: dict[str, Vendor] = {
         told("usage", day(2, 25), used(day(2, 20)), source="eu", number=1),
         cutoffs=(25,),
     ),
+    # R2, R14: c0 comes from b to a on the 10th; a, of record by its cut-off of the 25th, bills u1
+    # and u2, 20.00. Of the calendar month a shows u2 alone, 1: u1 was active before, u3 after the
+    # cut-off. It showed 3, what b's customer did among them.
+    "calendar_month_ends_at_the_cutoff_and_stays_with_the_distributor": vendor(
+        told("partners", JANUARY, partner(), partner("pb0", "b")),
+        told("customers", JANUARY, customer(of="pb0")),
+        told("customers", day(1, 10), customer()),
+        told("transfers", day(1, 10), approved(day(1, 10), "pb0", "pa0")),
+        told("licences", JANUARY, licence()),
+        told("usage", day(1, 25), used(day(1, 5)), used(day(1, 12), user="u2", device="d1")),
+        told("usage", day(1, 31), used(day(1, 28), user="u3", device="d2"), source="eu"),
+        cutoffs=(25, None),
+    ),
 }
 
 # The same of homes with device_user_attribution = any, in the leap year they are played in.
