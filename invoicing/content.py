@@ -21,8 +21,9 @@ from invoicing.ledger import FOLLOWS, Head
 
 # Documents of format 1 carry no tax and of the customers only those that are billed. Those of
 # format 2 carry no buyer reference, of the seller no contact, and do not say how firewalls are
-# counted (R9); their papers say where the period begins, not from which date activity counted (R2).
-# Both are verified, rendered and made again as they were.
+# counted (R9); the units of their calendar month are those of the whole month, some kinds of
+# discrepancy were not looked for, and their papers say where the period begins, not from which date
+# activity counted (R2). Both are verified, rendered and made again as they were.
 FORMAT = "musterhouse-document/3"
 SECOND_FORMAT = "musterhouse-document/2"
 WITHOUT_TAX = "musterhouse-document/1"
@@ -30,6 +31,13 @@ _SINCE_2 = ("managed_customers", "psa_changes", "tax")
 _SINCE_3 = ("buyer_reference",)
 _OF_SELLER_SINCE_3 = ("contact_name", "contact_phone", "contact_email", "legal_registration")
 _POLICIES_SINCE_3 = ("firewall_evidence", "replaced_hardware")
+_KINDS_SINCE_3 = (
+    "device_at_two_customers",
+    "psa_without_licence",
+    "unknown_operating_system",
+    "unknown_psa_company",
+    "usage_of_firewall_product",
+)
 _PACKAGES = ("musterhouse", "duckdb", "dbt-core", "dbt-duckdb")
 RATE_DECIMALS = 2
 PRODUCT = ("product_code", "product_name", "category", "billing_unit", "sku", "listing_order")
@@ -107,17 +115,22 @@ def tax_of(amount: Decimal, tax: Tax | None, places: int) -> JsonObject | None:
 
 
 def in_format(content: JsonObject, name: str) -> JsonObject:
-    """The content as a document of an earlier format has it, key for key (R26)."""
+    """The content as a document of an earlier format has it, key for key (R26).
+
+    Not the units of the calendar month: `documents.lines_of` gives them as the format has them.
+    """
     if name == FORMAT:
         return content
     if name not in (SECOND_FORMAT, WITHOUT_TAX):
         raise ValueError(f"{name} is no format of documents this version knows")
     later = _SINCE_3 if name == SECOND_FORMAT else (*_SINCE_2, *_SINCE_3)
+    known = [one for one in content["discrepancies"] if one["kind"] not in _KINDS_SINCE_3]
     return {
         **_without(content, later),
         "format": name,
         "seller": _without(content["seller"], _OF_SELLER_SINCE_3),
         "policies": _without(content["policies"], _POLICIES_SINCE_3),
+        "discrepancies": known,
     }
 
 

@@ -43,6 +43,8 @@ _CUSTOMER = (
     "joined",
     "left_since",
 )
+# The lines of an invoice, and the products nobody used.
+Groups = tuple[list[JsonObject], list[JsonObject]]
 _TEXTS = ("expected", "found", "evidence", "action", "waiver_reason")
 
 
@@ -101,7 +103,8 @@ def drafted(
     for one in corrections:
         found.append(Document(notes.content_of(conn, invoice, one, release, head, {}), {}))
         head = replace(head, sequence=head.sequence + 1, numbered=head.numbered + 1)
-    return [*found, Document(_billed(conn, invoice, release, head), {})]
+    lines = lines_of(conn, invoice)
+    return [*found, Document(_billed(conn, invoice, release, head, lines), {})]
 
 
 def _document(
@@ -116,10 +119,10 @@ def _document(
     path = ledger.staged_roster_path(invoice.distributor_id)
     size = roster.write(conn, invoice.period, invoice.distributor_id, invoice.currency, path)
     found = _discrepancies(conn, invoice)
-    content = in_format(
-        _content(conn, invoice, release, head, found, roster_proof(size, path)),
-        (formats or {}).get(head.next_sequence, FORMAT),
-    )
+    format_ = (formats or {}).get(head.next_sequence, FORMAT)
+    lines = lines_of(conn, invoice, format_)
+    proof = roster_proof(size, path)
+    content = in_format(_content(conn, invoice, release, head, found, lines, proof), format_)
     return Document(content, provenance_of(conn, invoice, release, head, content, found))
 
 
@@ -129,9 +132,10 @@ def _content(
     release: gate.Release,
     head: Head,
     discrepancies: list[Row],
+    lines: Groups,
     proof: JsonObject,
 ) -> JsonObject:
-    billed = _billed(conn, invoice, release, head)
+    billed = _billed(conn, invoice, release, head, lines)
     sums = {name: billed.pop(name) for name in ("totals", "tax")}
     redact = redaction.redactor_for(conn, invoice.distributor_id)
     return {
@@ -147,10 +151,14 @@ def _content(
 
 
 def _billed(
-    conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice, release: gate.Release, head: Head
+    conn: duckdb.DuckDBPyConnection,
+    invoice: DraftInvoice,
+    release: gate.Release,
+    head: Head,
+    groups: Groups,
 ) -> JsonObject:
     """The invoice itself: who bills whom, for what, when and how much."""
-    lines, unused = lines_of(conn, invoice)
+    lines, unused = groups
     return {
         "format": FORMAT,
         "kind": "invoice" if lines else "nil",
@@ -179,8 +187,8 @@ def _billed(
 
 
 def lines_of(
-    conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice
-) -> tuple[list[JsonObject], list[JsonObject]]:
+    conn: duckdb.DuckDBPyConnection, invoice: DraftInvoice, format_: str = FORMAT
+) -> Groups:
     """The lines of a draft with their customers, and the products without any use.
 
     The second list has the shape of the first with `line_number`, `unit_price` and the band null
@@ -197,6 +205,8 @@ def lines_of(
         """,
         key,
     ):
+        if format_ != FORMAT:
+            row["calendar_month_units"] = row["whole_month_units"]
         customers[row["partner_id"], row["product_code"]].append(row)
     lines = []
     for row in rows(

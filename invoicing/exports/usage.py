@@ -46,7 +46,7 @@ def usage_csv(content: JsonObject) -> ExportedFile:
       `<period>/<customer>/<product>`.
     - productGroup: the billing unit, capitalised as in the vendor's sample (`User`).
     - billableQuantity: units in the window (R2). actualQuantity: units active in the calendar
-      month, so that the two show what the 30-day window leaves out.
+      month up to the cut-off, so that the two show what the 30-day window leaves out.
     - accountStatus: `active` with at least one billable unit, else `idle`.
     - unitPrice: the line's band price, empty if graduated or without a line. netPrice: the
       customer's share of the line (R17).

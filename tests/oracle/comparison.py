@@ -96,7 +96,11 @@ def differences(
         if wanted is None or wanted[1] is not None:
             compare(f"share {share}", wanted, got_shares.get(share))
 
-    # What is told beside the bill.
+    # What is told beside the bill. Products counted by firewall begin with F.
+    for product, customer, units in found.tables["in_month"][where]:
+        if customer not in doubtful and not product.startswith("F"):
+            want_units_in_month = bill.in_month.get((customer, product), 0)
+            compare(f"in month {customer} {product}", want_units_in_month, units)
     got_warnings = {(k, c, p): (n, money) for k, c, p, n, money in found.tables["warnings"][where]}
     for warning in sorted({*bill.warnings, *got_warnings}):
         if warning[1] not in doubtful:
@@ -132,11 +136,36 @@ def compare_drafts(found: Found, documents: Documents, key: str, bills: Bills) -
         for (vendor, period, name), drafts in list(found.tables["drafts"].items())
         if vendor == key and drafts and period in periods and (period, name) not in bills
     ]
+    for period in sorted({period for period, _ in bills}):
+        of_period = {name: bill for (when, name), bill in bills.items() if when == period}
+        if all(found.tables["drafts"][key, period, name] for name in of_period):
+            said += _compare_nobodys(found, key, period, list(of_period.values()))
     for period, name in bills:
         for currency, cutoff, *got in found.tables["taxes"][key, period, name]:
             want = rulebook.tax(currency, cutoff, got[2])
             if tuple(got) != want:
                 said.append(f"{period} {name} tax: rules {want}, product {got}")
+    return said
+
+
+def _compare_nobodys(found: Found, key: str, period: str, bills: Sequence[Bill]) -> list[str]:
+    """What is said of customers whom no distributor is billed for.
+
+    The windows of other vendors' distributors see them too, so more of them may be found active.
+    """
+    got: defaultdict[str, set[str]] = defaultdict(set)
+    for kind, customer in found.tables["nobodys"]["", period, ""]:
+        if customer.startswith(f"{key}-"):
+            got[customer.removeprefix(f"{key}-")].add(kind)
+    nobodys = set.intersection(*({*bill.nobodys} for bill in bills))
+    known = {customer for bill in bills for customer in bill.nobodys} - nobodys
+    said = [f"{period} nobody's {one}: rules bill it, product {got[one]}" for one in known & {*got}]
+    for customer in sorted(nobodys):
+        is_active = any(bill.nobodys[customer][0] for bill in bills)
+        may_be = set().union(*(bill.nobodys[customer][1] for bill in bills))
+        kinds = got[customer]
+        if not kinds <= may_be or (is_active and not kinds):
+            said.append(f"{period} nobody's {customer}: rules {sorted(may_be)}, product {kinds}")
     return said
 
 

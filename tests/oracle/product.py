@@ -48,10 +48,19 @@ _TABLES = {
         "billing.draft_discrepancies where severity = 'blocking' and state = 'open'",
         "kind, partner_id, customer_id",
     ),
+    "in_month": (
+        "billing.draft_invoice_customers",
+        "product_code, customer_id, calendar_month_units",
+    ),
     "warnings": (
         "quality.discrepancies "
         "where kind in ('usage_of_firewall_product', 'device_at_two_customers')",
         "kind, customer_id, product_code, units, amount_at_stake",
+    ),
+    "nobodys": (
+        "quality.discrepancies "
+        "where distributor_id is null and kind in ('orphan_usage', 'unknown_partner')",
+        "kind, customer_id",
     ),
     "drafts": ("billing.draft_invoices", "currency"),
     "taxes": (

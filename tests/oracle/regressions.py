@@ -260,6 +260,39 @@ REGRESSIONS: dict[str, Vendor] = {
         told("licences", day(1, 2), licence(), licence("trial")),
         told("usage", day(1, 31), used(day(1, 20)), source="eu"),
     ),
+    # R10, R11: c0's partner is registered on the 28th, after the cut-off; that of c1 is gone from
+    # the 10th on: both unknown_partner in January, as c0 was said to be of nobody known and c1 was
+    # billed. From February on c0 is billed, 10.00.
+    "partner_registered_after_the_cutoff_or_gone": vendor(
+        told("partners", JANUARY, partner("pa1"), partner("pa2")),
+        told("partners", day(1, 10), partner("pa2")),
+        told("partners", day(1, 28), partner(), partner("pa2")),
+        told("customers", JANUARY, customer(), customer("c1", of="pa1"), customer("c2", of="pa2")),
+        told("licences", JANUARY, licence(), licence(of="c1", licence_id="l1")),
+        told(
+            "usage",
+            day(1, 25),
+            used(day(1, 20)),
+            used(day(1, 20), of="c1", device="d1"),
+            used(day(1, 20), of="nobody", device="d2"),
+            source="eu",
+        ),
+        told("usage", day(2, 25), used(day(2, 20)), source="eu", number=1),
+        cutoffs=(25,),
+    ),
+    # R2, R14: c0 comes from b to a on the 10th; a, of record by its cut-off of the 25th, bills u1
+    # and u2, 20.00. Of the calendar month a shows u2 alone, 1: u1 was active before, u3 after the
+    # cut-off. It showed 3, what b's customer did among them.
+    "calendar_month_ends_at_the_cutoff_and_stays_with_the_distributor": vendor(
+        told("partners", JANUARY, partner(), partner("pb0", "b")),
+        told("customers", JANUARY, customer(of="pb0")),
+        told("customers", day(1, 10), customer()),
+        told("transfers", day(1, 10), approved(day(1, 10), "pb0", "pa0")),
+        told("licences", JANUARY, licence()),
+        told("usage", day(1, 25), used(day(1, 5)), used(day(1, 12), user="u2", device="d1")),
+        told("usage", day(1, 31), used(day(1, 28), user="u3", device="d2"), source="eu"),
+        cutoffs=(25, None),
+    ),
 }
 
 # The same of homes with device_user_attribution = any, in the leap year they are played in.

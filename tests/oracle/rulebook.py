@@ -276,6 +276,9 @@ class Bill:
     may_block    kinds that the rules neither ask for nor forbid
     doubtful     customers whose figures the rules leave open until somebody decides
     warnings     (kind, customer, product) → units, and what they are worth at list price
+    in_month     (customer, product) → users or devices active in the calendar month up to the
+                 cut-off, on days the customer was with the distributor
+    nobodys      customer nobody is billed for → whether it is active, and what may be said of it
     """
 
     lines: dict[tuple[str, str], Line] = field(default_factory=dict)
@@ -287,6 +290,8 @@ class Bill:
     may_block: set[str] = field(default_factory=set)
     doubtful: set[str] = field(default_factory=set)
     warnings: dict[tuple[str, str, str], tuple[int, Decimal | None]] = field(default_factory=dict)
+    in_month: dict[tuple[str, str], int] = field(default_factory=dict)
+    nobodys: dict[str, tuple[bool, set[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -442,6 +447,29 @@ class Month:
             customer = self.at_customers(told)[0]
             found[customer, product] |= self.units_of(product, device, customer)
         return found
+
+    def units_in_month(self) -> dict[tuple[str, str], int]:
+        """R2, R14: the coverage of the calendar month, up to the cut-off, of its own customers."""
+        whole = Month(self.vendor, self.files, self.month, self.distributor, self.policies)
+        whole.window_starts_on = self.month
+        found: defaultdict[tuple[str, str], set[Unit]] = defaultdict(set)
+        for (product, device), told in whole.active_devices.items():
+            customer = self.at_customers(told)[0]
+            for unit in whole.units_of(product, device, customer):
+                is_shared = self.policies.device_user_attribution == "any" and unit.kind == "user"
+                seen = {
+                    day
+                    for (c, user), days_of in told.items()
+                    for day in days_of
+                    if c == customer and (not is_shared or user == unit.id)
+                }
+                partners = {day: self.registry.partner_on(customer, day) for day in seen}
+                if any(
+                    self.registry.distributor_of(partner, day) == self.distributor.id
+                    for day, partner in partners.items()
+                ):
+                    found[customer, product].add(unit)
+        return {key: len(units) for key, units in found.items()}
 
     def at_two_customers(self) -> dict[tuple[str, str], tuple[int, int]]:
         """(customer, product) → devices that are at another one on the same latest date, and the
@@ -792,6 +820,7 @@ class Month:
             settle(NO_PRODUCT, unit, reasons)
 
         self._warn(bill)
+        bill.in_month = self.units_in_month()
         self._hold(bill)
         for (customer, product), types in self.licence_types.items():
             distributor, partner, read_on = self.records.get(customer, (None, None, self.cutoff))
@@ -832,6 +861,25 @@ class Month:
             is_monthly = "monthly" in self.licence_types.get((customer, product), set())
             bills = is_monthly and not self.obstacles(partner, read_on)
             warn("device_at_two_customers", customer, product, count, units if bills else 0)
+
+        active = {customer for customer, _ in self.usage_units()}
+        named = {row["customer_id"] for _, _, row in self.files.rows("usage")}
+        for customer in named | set(self.registry.customers):
+            if self.records.get(customer, (None, None, self.cutoff))[0] is None:
+                bill.nobodys[customer] = customer in active, self.said_of_nobodys(customer)
+
+    def said_of_nobodys(self, customer: str) -> set[str]:
+        """R10: whether it is unknown, or only its partner or distributor, as the cut-off knows.
+
+        Between the earliest cut-off and the month's end either may be right.
+        """
+        first = min(cutoff(one, self.month) for one in self.vendor.distributors)
+        last = self.month.replace(day=calendar.monthrange(self.month.year, self.month.month)[1])
+        if customer in Registry(self.files, first).customers:
+            return {"unknown_partner"}
+        if customer in Registry(self.files, last).customers:
+            return {"unknown_partner", "orphan_usage"}
+        return {"orphan_usage"}
 
     def _hold(self, bill: Bill) -> None:
         for change in self.unapproved():

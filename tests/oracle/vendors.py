@@ -364,6 +364,11 @@ class _World:
                         timeline = [(SINCE, both[0]), (day, both[1])]
                     else:
                         timeline = [(SINCE, odd)]
+                if self.chance(6):  # not yet registered, or no longer (R10)
+                    day = self.day()
+                    timeline = [(SINCE, None), (day, row)]
+                    if self.chance(50):
+                        timeline = [(SINCE, row), (day, None)]
                 self.partners[name] = timeline
         self.customers: dict[str, list[tuple[date, Row | None]]] = {}
         self.transfers: list[tuple[date, Row]] = []

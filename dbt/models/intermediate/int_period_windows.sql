@@ -1,4 +1,7 @@
-{# Which window serves which purpose in a drafted period: billing, previous (joined and left), calendar (coverage). #}
+{#
+    Which window serves which purpose in a drafted period: billing, previous (joined and left), month_to_cutoff
+    (coverage, R2) and calendar, the whole month, which documents up to format 2 show.
+#}
 with
     periods as (select * from {{ ref("int_billing_periods") }}),
 
@@ -39,6 +42,15 @@ with
             'calendar' as purpose,
             month_starts_on as window_starts_on,
             month_ends_on as window_ends_on
+        from periods
+        union all
+        select
+            period,
+            distributor_id,
+            device_user_attribution,
+            'month_to_cutoff' as purpose,
+            month_starts_on as window_starts_on,
+            cutoff_on as window_ends_on
         from periods
     )
 

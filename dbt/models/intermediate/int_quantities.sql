@@ -1,6 +1,6 @@
 {#
     Billed units per monthly customer and product of a drafted period, zero included (R20), beside
-    the units of the calendar month (R2) and who joined and left since the window before.
+    the units of the calendar month up to the cut-off (R2) and who joined and left since the window before.
 #}
 with
     licence_types as (select * from {{ ref("int_licence_types") }} where reason is null),
@@ -17,11 +17,47 @@ with
 
     claims as (select * from {{ ref("int_firewall_claims") }} where licence_type = 'monthly'),
 
+    periods as (select * from {{ ref("int_billing_periods") }}),
+
+    customer_partners as (select * from {{ ref("int_customer_partners") }}),
+
+    excluded_moves as (select * from {{ ref("int_unapproved_transfers") }} where decision = 'exclude'),
+
+    {# What a customer did under another distributor is that one's to tell; an excluded move took it nowhere (R14). #}
+    days_with_distributor as (
+        select
+            periods.period,
+            periods.distributor_id,
+            customer_partners.customer_id,
+            greatest(customer_partners.valid_from, periods.month_starts_on) as first_day,
+            least(customer_partners.valid_to, periods.cutoff_on) as last_day
+        from periods
+        inner join
+            customer_partners
+            on periods.distributor_id = customer_partners.distributor_id
+            and customer_partners.asserted_on <= periods.cutoff_on
+            and customer_partners.valid_from <= periods.cutoff_on
+            and customer_partners.valid_to >= periods.month_starts_on
+        union all
+        select
+            periods.period,
+            periods.distributor_id,
+            customers.customer_id,
+            periods.month_starts_on as first_day,
+            periods.cutoff_on as last_day
+        from periods
+        inner join customers on periods.period = customers.period and periods.distributor_id = customers.distributor_id
+        semi join
+            excluded_moves
+            on customers.period = excluded_moves.period
+            and customers.customer_id = excluded_moves.customer_id
+    ),
+
     passive_members as (select period, distributor_id, unit_id from roster where reason = 'ha_member'),
 
     replaced as (select period, distributor_id, unit_id from roster where reason = 'replaced_hardware'),
 
-    {# The same units over the other two windows; firewalls by the licences of this period. #}
+    {# The same units over the other windows; firewalls by the licences of this period. #}
     units_by_purpose as (
         select
             period_windows.period,
@@ -29,10 +65,11 @@ with
             period_windows.purpose,
             units.customer_id,
             units.product_code,
-            units.unit_id
+            units.unit_id,
+            units.active_on
         from period_windows
         inner join units on period_windows.window_id = units.window_id
-        where period_windows.purpose in ('previous', 'calendar')
+        where period_windows.purpose <> 'billing'
         union all
         select
             period_windows.period,
@@ -40,7 +77,8 @@ with
             period_windows.purpose,
             claims.customer_id,
             claims.product_code,
-            firewalls.serial_number as unit_id
+            firewalls.serial_number as unit_id,
+            firewalls.active_on
         from period_windows
         inner join firewalls on period_windows.window_id = firewalls.window_id
         inner join
@@ -60,8 +98,8 @@ with
             on period_windows.period = replaced.period
             and period_windows.distributor_id = replaced.distributor_id
             and firewalls.serial_number = replaced.unit_id
-            and period_windows.purpose = 'calendar'
-        where period_windows.purpose in ('previous', 'calendar') and firewalls.operating_system = 'SFOS'
+            and period_windows.purpose <> 'previous'
+        where period_windows.purpose <> 'billing' and firewalls.operating_system = 'SFOS'
     ),
 
     has_window_before as (
@@ -81,7 +119,36 @@ with
     ),
 
     calendar_units as (
-        select period, distributor_id, customer_id, product_code, count(*) as calendar_month_units
+        select
+            units_by_purpose.period,
+            units_by_purpose.distributor_id,
+            units_by_purpose.customer_id,
+            units_by_purpose.product_code,
+            count(distinct units_by_purpose.unit_id) as calendar_month_units
+        from units_by_purpose
+        inner join
+            days_with_distributor
+            on units_by_purpose.period = days_with_distributor.period
+            and units_by_purpose.distributor_id = days_with_distributor.distributor_id
+            and units_by_purpose.customer_id = days_with_distributor.customer_id
+        where
+            units_by_purpose.purpose = 'month_to_cutoff'
+            and {{
+                any_between(
+                    "units_by_purpose.active_on",
+                    add_days("days_with_distributor.first_day", "-1"),
+                    add_days("days_with_distributor.last_day", "1"),
+                )
+            }}
+        group by
+            units_by_purpose.period,
+            units_by_purpose.distributor_id,
+            units_by_purpose.customer_id,
+            units_by_purpose.product_code
+    ),
+
+    whole_month_units as (
+        select period, distributor_id, customer_id, product_code, count(*) as whole_month_units
         from units_by_purpose
         where purpose = 'calendar'
         group by all
@@ -133,6 +200,7 @@ select
     licence_types.owner,
     coalesce(quantities.quantity, 0) as quantity,
     coalesce(calendar_units.calendar_month_units, 0) as calendar_month_units,
+    coalesce(whole_month_units.whole_month_units, 0) as whole_month_units,
     {# Nothing is known of a window that ended before the first snapshot: not 0, null. #}
     case when has_window_before.period is not null then coalesce(joined.joined, 0) end as joined,
     case when has_window_before.period is not null then coalesce(left_since.left_since, 0) end as left_since
@@ -146,7 +214,7 @@ inner join
     on licence_types.period = customers.period
     and licence_types.distributor_id = customers.distributor_id
     and licence_types.customer_id = customers.customer_id
-{% for counted in ["quantities", "calendar_units", "joined", "left_since"] -%}
+{% for counted in ["quantities", "calendar_units", "whole_month_units", "joined", "left_since"] -%}
     left join
         {{ counted }}
         on licence_types.period = {{ counted }}.period

@@ -1,7 +1,8 @@
 {#
     Every window that something is counted over, once each: the drafted periods' billing windows,
-    the windows before them (who joined and left), their calendar months (coverage, R2), and the
-    current window on the latest snapshot's date; by each of the policies that one of them is counted by.
+    the windows before them (who joined and left), their calendar months, whole and up to the cut-off
+    (coverage, R2), and the current window on the latest snapshot's date; by each of the policies that
+    one of them is counted by.
 #}
 with
     periods as (select * from {{ ref("int_billing_periods") }}),
@@ -40,6 +41,10 @@ with
         from periods
     ),
 
+    month_to_cutoff as (
+        select month_starts_on as window_starts_on, cutoff_on as window_ends_on, device_user_attribution from periods
+    ),
+
     running as (
         select
             {{ window_starts_on("latest.latest_snapshot_on", "policies.active_window_days") }} as window_starts_on,
@@ -60,6 +65,9 @@ with
         union
         select *
         from calendar
+        union
+        select *
+        from month_to_cutoff
         union
         select *
         from running

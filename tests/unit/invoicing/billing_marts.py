@@ -88,8 +88,8 @@ create table billing.draft_invoice_customers (
     partner_name varchar, product_code varchar, product_name varchar, category varchar,
     billing_unit varchar, sku varchar, listing_order bigint, line_number bigint,
     customer_id varchar, customer_name varchar, licence_type varchar, owner varchar,
-    quantity bigint, calendar_month_units bigint, amount decimal(18, 3), joined bigint,
-    left_since bigint
+    quantity bigint, calendar_month_units bigint, whole_month_units bigint,
+    amount decimal(18, 3), joined bigint, left_since bigint
 );
 create table billing.draft_psa_changes (
     period varchar, distributor_id varchar, currency varchar, partner_id varchar,
@@ -309,6 +309,7 @@ class Warehouse:
             "owner": "partner",
             "quantity": quantity,
             "calendar_month_units": quantity,
+            "whole_month_units": quantity,
             "amount": Decimal(amount),
             "joined": 0,
             "left_since": 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,7 @@ from billing_marts import (
 
 from invoicing import documents, gate
 from invoicing.canonical import canonical_json, sha256
+from invoicing.content import SECOND_FORMAT
 from invoicing.ledger import Document, Ledger
 
 Close = Callable[[Warehouse, Ledger, str], list[Document]]
@@ -26,6 +28,40 @@ Close = Callable[[Warehouse, Ledger, str], list[Document]]
 
 def tree(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_an_invoice_of_format_2_is_made_again_as_it_was(
+    ledger: Ledger, warehouse: Warehouse
+) -> None:
+    """The units of the whole month, and no kind of discrepancy that was not looked for then (R26).
+
+    Up to the cut-off 3 users of C001 were active in the month, in all of it 4.
+    """
+    fill_january(warehouse)
+    warehouse.conn.execute(
+        "update billing.draft_invoice_customers set whole_month_units = 4 "
+        "where customer_id = 'C001' and product_code = 'EPSTD'"
+    )
+    for kind in ("device_at_two_customers", "usage_of_firewall_product", "device_moved"):
+        warehouse.discrepancy(kind, "alpenland", kind=kind, severity="warning", state="open")
+    gate.decide(warehouse.conn, ledger, "2026-01", [])
+    told = {}
+    formats: dict[int, str]
+    for formats in ({}, {1: SECOND_FORMAT}):
+        other = Ledger(ledger.root.with_name(f"ledger-{len(formats)}"))
+        shutil.copytree(ledger.root, other.root)
+        invoice, *_ = documents.issue(warehouse.conn, other, "2026-01", formats)
+        told[invoice.content["format"]] = (
+            [one["calendar_month_units"] for one in invoice.content["lines"][0]["customers"]],
+            [one["kind"] for one in invoice.content["discrepancies"]],
+        )
+    assert told == {
+        "musterhouse-document/3": (
+            [3, 1, 0],
+            ["device_at_two_customers", "device_moved", "usage_of_firewall_product"],
+        ),
+        "musterhouse-document/2": ([4, 1, 0], ["device_moved"]),
+    }
 
 
 def test_an_invoice_says_what_the_draft_said(

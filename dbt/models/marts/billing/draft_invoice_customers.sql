@@ -28,6 +28,7 @@ select
     quantities.owner,
     quantities.quantity,
     quantities.calendar_month_units,
+    quantities.whole_month_units,
     cast(coalesce(shares.amount, 0) as decimal(18, 3)) as amount,
     quantities.joined,
     quantities.left_since
