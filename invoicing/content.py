@@ -19,8 +19,9 @@ from invoicing.canonical import JsonObject, canonical_json, money_text, price_te
 from invoicing.draft import DraftInvoice, Row, Tax
 from invoicing.ledger import FOLLOWS, Head
 
-# Documents of format 1 carry no tax and of the customers only those that are billed, those of format
-# 2 do not say how firewalls are counted; they are verified, rendered and made again as they were.
+# Documents of format 1 carry no tax and of the customers only those that are billed, and up to
+# format 2 none says how firewalls are counted; they are verified, rendered and made again as they
+# were.
 FORMAT = "musterhouse-document/3"
 WITHOUT_FIREWALL_POLICIES = "musterhouse-document/2"
 WITHOUT_TAX = "musterhouse-document/1"

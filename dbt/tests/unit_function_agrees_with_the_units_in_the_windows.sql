@@ -17,7 +17,8 @@
         ~ " as periods cross join "
         ~ ref("stg_policies")
         ~ " as policies where policies.device_user_attribution = 'latest' and policies.active_window_days = 30"
-        ~ " and periods.device_user_attribution = 'latest' and periods.active_window_days = 30 order by 1"
+        ~ " and periods.device_user_attribution = 'latest' and periods.active_window_days = 30"
+        ~ " and periods.firewall_evidence = policies.firewall_evidence order by 1"
     ) -%}
     {%- set cutoffs = found.columns[0].values() -%}
 {%- endif %}
@@ -48,6 +49,7 @@ with
         from {{ ref("int_windows") }}
         where
             device_user_attribution = 'latest'
+            and firewall_evidence = (select firewall_evidence from {{ ref("stg_policies") }})
             and window_starts_on = {{ window_starts_on("window_ends_on", "30") }}
             {# Not asked of the rows: read twice, all of them would be held. #}
             and window_ends_on

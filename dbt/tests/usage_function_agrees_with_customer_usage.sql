@@ -16,7 +16,8 @@
         ~ " as periods cross join "
         ~ ref("stg_policies")
         ~ " as policies where policies.device_user_attribution = 'latest' and policies.active_window_days = 30"
-        ~ " and periods.device_user_attribution = 'latest' and periods.active_window_days = 30 order by 1"
+        ~ " and periods.device_user_attribution = 'latest' and periods.active_window_days = 30"
+        ~ " and periods.firewall_evidence = policies.firewall_evidence order by 1"
     ) -%}
     {%- set cutoffs = found.columns[0].values() -%}
 {%- endif %}

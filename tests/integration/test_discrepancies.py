@@ -180,6 +180,7 @@ def _planted(cases: dict[str, str], period: str) -> list[Finding]:
         ),
         (BOTH, "firewall_silent", "info", home, *case("firewall_silent")),
         (BOTH, "heartbeat_customer_differs", "warning", home, *case("firewall_elsewhere")),
+        (BOTH, "unknown_operating_system", "warning", home, *case("odd_system")),
         (
             BOTH,
             "firewall_two_products",
@@ -263,7 +264,8 @@ def test_amounts_at_stake_of_planted_cases(
             and (customer_id like 'C99%' or partner_id = 'P99904')
             and kind in (
                 'excluded_territory', 'partner_resale', 'duplicate_hardware', 'term_overuse',
-                'firewall_two_products', 'ha_licence_silent', 'swing', 'firewall_silent'
+                'firewall_two_products', 'ha_licence_silent', 'swing', 'firewall_silent',
+                'unknown_operating_system'
             )
         order by all
         """
@@ -277,6 +279,7 @@ def test_amounts_at_stake_of_planted_cases(
         ("partner_resale", "EPSTD", "6.930", 1),  # three users
         ("swing", "EPSTD", "138.600", 1),  # 65 - 5 = 60 users
         ("term_overuse", "MOBCTL", "4.290", 2),  # two users above the one bought
+        ("unknown_operating_system", "FWENT", "42.350", 1),
     ]
 
 
