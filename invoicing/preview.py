@@ -37,8 +37,8 @@ _WORDS = {
     "firewall_unlicensed": "{found}, and not billed: order the billing licence for its serial.",
     "heartbeat_customer_differs": "{found}. It is billed to the customer that holds its licence; "
     "correct the registration of the firewall.",
-    "unknown_operating_system": "{found}, a system we do not know. Tell us what it is: only SFOS "
-    "is billed.",
+    "unknown_operating_system": "{found}, a system we do not know. Only SFOS is billed: tell us "
+    "what it is.",
     "firewall_two_products": "{found}. A unit of each is billed; end the licence that is wrong.",
     "unapproved_transfer": "{found}. The invoice waits until they are recorded.",
     "monthly_outside_flex": "{product}: a monthly licence needs the programme Connect Flex. The "

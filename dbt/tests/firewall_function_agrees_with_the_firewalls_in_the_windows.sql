@@ -1,31 +1,32 @@
 -- depends_on: {{ ref("int_billing_periods") }}
--- depends_on: {{ ref("active_firewalls") }}
+-- depends_on: {{ ref("firewalls_by_evidence") }}
 {#
-    R2, R9: active_firewalls(as_of, 30) describes on every cut-off of a drafted period the same firewalls, by the same
-    heartbeat, as the windows the invoice is counted over. A second path from the bits to the count.
+    R2, R9: firewalls_by_evidence(as_of, 30, policy) describes on every cut-off of a drafted period the same firewalls,
+    by the same heartbeat, as the windows the invoice is counted over. A second path from the bits to the count.
 #}
 {{
     config(
         tags=["code_agreement"],
         enabled=target.type == "duckdb",
-        meta={"dagster": {"ref": {"name": "active_firewalls"}}},
+        meta={"dagster": {"ref": {"name": "firewalls_by_evidence"}}},
     )
 }}
 
 {%- set cutoffs = [] -%}
 {%- if execute -%}
     {%- set found = run_query(
-        "select distinct cutoff_on from "
+        "select distinct cutoff_on, firewall_evidence from "
         ~ ref("int_billing_periods")
-        ~ " where active_window_days = 30 order by 1"
+        ~ " where active_window_days = 30 order by 1, 2"
     ) -%}
-    {%- set cutoffs = found.columns[0].values() -%}
+    {%- set cutoffs = found.rows -%}
 {%- endif %}
 
 with
     by_function as (
         select
             cast(null as date) as as_of,
+            cast(null as string) as firewall_evidence,
             cast(null as string) as customer_id,
             cast(null as string) as serial_number,
             cast(null as string) as operating_system,
@@ -33,16 +34,25 @@ with
             cast(null as string) as cluster_mode,
             cast(null as date) as last_active_on
         where false
-        {% for cutoff_on in cutoffs %}
+        {% for cutoff_on, evidence in cutoffs %}
             union all
-            select as_of, customer_id, serial_number, operating_system, cluster_id, cluster_mode, last_active_on
-            from {{ ref("active_firewalls") }} (date '{{ cutoff_on }}', 30)
+            select
+                as_of,
+                '{{ evidence }}' as firewall_evidence,
+                customer_id,
+                serial_number,
+                operating_system,
+                cluster_id,
+                cluster_mode,
+                last_active_on
+            from {{ ref("firewalls_by_evidence") }} (date '{{ cutoff_on }}', 30, '{{ evidence }}')
         {% endfor %}
     ),
 
     by_window as (
         select distinct
             periods.cutoff_on as as_of,
+            periods.firewall_evidence,
             firewalls.customer_id,
             firewalls.serial_number,
             firewalls.operating_system,

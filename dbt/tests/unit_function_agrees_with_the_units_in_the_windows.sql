@@ -1,10 +1,10 @@
 -- depends_on: {{ ref("int_windows") }}
 -- depends_on: {{ ref("int_period_windows") }}
 -- depends_on: {{ ref("active_units_under_policy") }}
--- depends_on: {{ ref("active_firewalls") }}
+-- depends_on: {{ ref("firewalls_by_evidence") }}
 {#
-    R2, R5-R9: active_units_under_policy(as_of, window_days, device_user_attribution) and active_firewalls(as_of,
-    window_days), which answer for any date, give in the billing window of every drafted period, under its policies, the
+    R2, R5-R9: active_units_under_policy(as_of, window_days, device_user_attribution) and firewalls_by_evidence(as_of,
+    window_days, firewall_evidence), which answer for any date, give in the billing window of every drafted period, under its policies, the
     units, and the dates of each, that the invoice is counted from. The live page of managed customers rests on them. A
     second path from the bits to the unit.
 #}
@@ -20,7 +20,8 @@
 {%- if execute -%}
     {%- set found = run_query(
         "select distinct windows.window_id, windows.window_ends_on,"
-        ~ " windows.window_ends_on - windows.window_starts_on + 1 as window_days, windows.device_user_attribution from "
+        ~ " windows.window_ends_on - windows.window_starts_on + 1 as window_days, windows.device_user_attribution,"
+        ~ " windows.firewall_evidence from "
         ~ ref("int_windows")
         ~ " as windows inner join "
         ~ ref("int_period_windows")
@@ -42,7 +43,7 @@ with
             cast(null as date) as last_active_on,
             cast(null as date[]) as active_on
         where false
-        {% for window_id, window_ends_on, window_days, attribution in billing_windows %}
+        {% for window_id, window_ends_on, window_days, attribution, evidence in billing_windows %}
             union all
             select {{ window_id }}, *
             from
@@ -51,7 +52,7 @@ with
                 )
             union all
             select {{ window_id }}, as_of, customer_id, null, 'firewall', serial_number, last_active_on, active_on
-            from {{ ref("active_firewalls") }} (date '{{ window_ends_on }}', {{ window_days }})
+            from {{ ref("firewalls_by_evidence") }} (date '{{ window_ends_on }}', {{ window_days }}, '{{ evidence }}')
         {% endfor %}
     ),
 
@@ -62,7 +63,7 @@ with
         where
             window_id in (
                 cast(null as bigint)
-                {% for window_id, window_ends_on, window_days, attribution in billing_windows %}
+                {% for window_id, window_ends_on, window_days, attribution, evidence in billing_windows %}
                     , {{ window_id }}
                 {% endfor %}
             )

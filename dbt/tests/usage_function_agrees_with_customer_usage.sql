@@ -21,7 +21,8 @@
         ~ " as periods inner join "
         ~ ref("stg_policies")
         ~ " as policies on periods.device_user_attribution = policies.device_user_attribution"
-        ~ " and periods.active_window_days = policies.active_window_days order by 1"
+        ~ " and periods.active_window_days = policies.active_window_days"
+        ~ " and periods.firewall_evidence = policies.firewall_evidence order by 1"
     ) -%}
     {%- set cutoffs = found.rows -%}
 {%- endif %}

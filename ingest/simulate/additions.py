@@ -43,6 +43,7 @@ UNLISTED = "DLP"
 
 SHARED_LICENCE, CLUSTER = "L-SHARED-WEB", "HA-09990999"
 EMAIL = "jo.doe@example.com"
+ODD_SYSTEM = "XGOS 2"
 TWIN_DEVICES = ("D-00FF-0001", "d00ff0001")
 # GROWING's first device; TWIN's files name it too.
 SHARED_DEVICE, _SHARED_BY = "d-00000000000a0300", "u-00000000000a0300"
@@ -59,6 +60,7 @@ class Boxes:
     expired: tuple[str, str]  # the stranger's; FAULTY's licence of it ended long ago
     licensed_member: tuple[str, str]  # of FAULTY's pair, silent for weeks
     active_member: tuple[str, str]  # of the same pair, without a licence
+    odd_system: tuple[str, str]  # FAULTY's, licensed, sends as a system nobody knows
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class Additions:
             (FAULTY, "FWENT", "monthly", None, boxes.expired, long_ago, self.first_day - 60),
             (FAULTY, "FWFULL", "monthly", None, boxes.licensed_member, long_ago, FAR),
             (VANISHING, BILLED_ON_PRODUCT, "monthly", None, None, long_ago, self.first_day - 60),
+            (FAULTY, "FWENT", "monthly", None, boxes.odd_system, long_ago, FAR),
         ]
         named = [
             (
@@ -171,12 +174,19 @@ class Additions:
             (STRANGER, boxes.expired, (None, None, None), _time(day)),
             (FAULTY, boxes.licensed_member, (*pair, "primary"), weeks_ago),
             (FAULTY, boxes.active_member, (*pair, "auxiliary"), _time(day)),
+            (FAULTY, boxes.odd_system, (None, None, None), _time(day)),
         ]
         return _frame(
             "heartbeat",
             day,
-            [(customer, *box, "SFOS", "21.0.1", *ha, at) for customer, box, ha, at in rows],
+            [
+                (customer, *box, self._system(box), "21.0.1", *ha, at)
+                for customer, box, ha, at in rows
+            ],
         )
+
+    def _system(self, box: tuple[str, str]) -> str:
+        return ODD_SYSTEM if box == self.boxes.odd_system else "SFOS"
 
     def portal(self, day: int) -> pl.DataFrame:
         """What the portal counts of them (R5, R9), whether they may be billed or not."""

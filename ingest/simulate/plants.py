@@ -145,6 +145,11 @@ PLANTS = (
         "A firewall is licensed for both products at once.",
     ),
     Plant(
+        "odd_system",
+        "unknown_operating_system",
+        "A licensed firewall beats daily as XGOS 2, a system that is in no list.",
+    ),
+    Plant(
         "expired_firewall",
         "orphan_heartbeat",
         "A firewall beats under C9999999; the only licence of its serial ended long ago.",
@@ -533,6 +538,7 @@ def _added_cases(added: Additions) -> dict[str, str]:
         "firewall_silent": f"{additions.FAULTY} FWENT {boxes.silent[0]}",
         "firewall_elsewhere": f"{additions.FAULTY} FWENT {boxes.elsewhere[0]}",
         "firewall_two_products": f"{additions.TWIN} {boxes.two_products[0]}",
+        "odd_system": f"{additions.FAULTY} FWENT {boxes.odd_system[0]}",
         "expired_firewall": f"{STRANGER} {boxes.expired[0]}",
         "silent_pair": f"{additions.FAULTY} FWFULL {additions.CLUSTER}",
         "unknown_partner": additions.OF_UNKNOWN,

@@ -182,6 +182,7 @@ def _planted(cases: dict[str, str], period: str) -> list[Finding]:
         ),
         (BOTH, "firewall_silent", "info", home, *case("firewall_silent")),
         (BOTH, "heartbeat_customer_differs", "warning", home, *case("firewall_elsewhere")),
+        (BOTH, "unknown_operating_system", "warning", home, *case("odd_system")),
         (
             BOTH,
             "firewall_two_products",
@@ -275,7 +276,7 @@ def test_amounts_at_stake_of_planted_cases(
             and kind in (
                 'excluded_territory', 'partner_resale', 'duplicate_hardware', 'term_overuse',
                 'firewall_two_products', 'ha_licence_silent', 'swing', 'firewall_silent',
-                'usage_of_firewall_product', 'device_at_two_customers'
+                'usage_of_firewall_product', 'device_at_two_customers', 'unknown_operating_system'
             )
         order by all
         """
@@ -292,6 +293,7 @@ def test_amounts_at_stake_of_planted_cases(
         ("swing", "EPSTD", "138.600", 1),  # 65 - 5 = 60 users
         ("term_overuse", "MOBCTL", "4.290", 2),  # two users above the one bought
         ("usage_of_firewall_product", "FWENT", "42.350", 1),  # one device
+        ("unknown_operating_system", "FWENT", "42.350", 1),
     ]
 
 

@@ -183,6 +183,10 @@ def test_planted_customers_carry_what_they_are_there_for(planted: Demo) -> None:
     owner, serial = cases["firewall_two_products"].split()
     assert held(serial) == [(owner, "FWENT", None), (owner, "FWFULL", None)]
     assert heard(serial) == {(owner, END)}
+    owner, product, serial = cases["odd_system"].split()
+    assert held(serial) == [(owner, product, None)]
+    assert heard(serial) == {(owner, END)}
+    assert set(beats.filter(serial_number=serial)["operating_system"]) == {"XGOS 2"}
     stranger, serial = cases["expired_firewall"].split()
     # 60 days before 1 January.
     assert held(serial) == [("C9999906", "FWENT", date(2025, 11, 2))]
