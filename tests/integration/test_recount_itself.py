@@ -832,6 +832,17 @@ def test_excluded_territory_and_resale_block_but_count(books: Books) -> None:
     ]
 
 
+@pytest.mark.parametrize("country", ["UK", "gb"])
+def test_a_country_that_is_none_blocks_as_an_excluded_one(books: Books, country: str) -> None:
+    books.partner("P2", country=country)
+    books.customer("C2", "P2")
+    books.licence("L3", "C2", "EP")
+    assert ("C2", "EP") in books.counts()
+    assert blocked_customers(books.landing, books.seeds, "2026-01").rows() == [
+        ("alp", "P2", "C2", "excluded_territory"),
+    ]
+
+
 # --- Money (R17 to R20) -----------------------------------------------------------------------
 
 

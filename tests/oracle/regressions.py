@@ -117,7 +117,15 @@ REGRESSIONS: dict[str, Vendor] = {
         told("licences", day(1, 10), licence("monthly"), source="crm2"),
         told("usage", day(1, 31), used(day(1, 31)), source="eu"),
     ),
-    # The same for customers: closed from 5 January on by the later word, so nothing is in effect
+    # R16: `UK` is no country of ISO 3166-1 and may be the excluded one misspelt: c0 is not billed,
+    # and its distributor held, until somebody says. The product billed 10.00.
+    "country_that_is_none": vendor(
+        told("partners", JANUARY, {**partner(), "country": "UK"}),
+        told("customers", JANUARY, customer()),
+        told("licences", JANUARY, licence()),
+        told("usage", day(1, 31), used(day(1, 31)), source="eu"),
+    ),
+    # R11, for customers: closed from 5 January on by the later word, so nothing is in effect
     # in February: not billed, unlicensed. The product billed February, 10.00.
     "second_source_closes_a_customer": vendor(
         told("partners", JANUARY, partner()),

@@ -35,6 +35,9 @@ TAX_RATES = {
     "KW": ((date(2020, 1, 1), None, "S", "5.125", None),),
 }
 FLEX, CONNECT = "connect_flex", "connect"
+# Of the countries in these vendors the only one that may be billed: GB is excluded, `gb` and `UK`
+# are no countries of ISO 3166-1.
+SOLD_TO = "AT"
 NO_PRODUCT = "firewall_unassigned"
 KEYS = {
     "usage": ("customer_id", "product_code", "device_id", "user_id"),
@@ -671,7 +674,7 @@ class Month:
             found.add("outside_flex")
         elif row["programme"] != FLEX:
             found.add("legacy_programme")
-        if row["country"] == "GB":
+        if row["country"] != SOLD_TO:
             found.add("excluded_territory")
         if row.get("parent_partner_id"):
             found.add("partner_resale")

@@ -351,9 +351,9 @@ class _World:
                 timeline: list[tuple[date, Row | None]] = [(SINCE, row)]
                 if not self.is_clean and self.chance(40):
                     odd = dict(row)
-                    kind = self.one_of("connect", "msp_v1", "msp_v2", "GB", "parent")
-                    if kind == "GB":
-                        odd["country"] = "GB"
+                    kind = self.one_of("connect", "msp_v1", "msp_v2", "country", "parent")
+                    if kind == "country":
+                        odd["country"] = self.one_of("GB", "UK", "gb")
                     elif kind == "parent":
                         odd["parent_partner_id"] = "pa0" if name != "pa0" else "pelse"
                     else:

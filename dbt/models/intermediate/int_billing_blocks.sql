@@ -1,6 +1,7 @@
 {#
     Licences that may not be billed without a decision (R15, R16): a monthly licence outside the
-    Flex programme, in an excluded territory, or of a partner that resells under another. A waiver
+    Flex programme, in an excluded territory, or of a partner that resells under another. A country
+    that is none of ISO 3166-1 (`UK`, `gb`) may be an excluded one misspelt, and is as one. A waiver
     `bill` lifts the block; open or `exclude`, the units stay unbilled.
 #}
 with
@@ -31,6 +32,8 @@ with
             programmes.bills_monthly,
             customers.country,
             territories.country is not null as is_excluded_territory,
+            not {{ is_country("customers.country") }} as is_no_country,
+            {{ meant_country("customers.country") }} as meant_country,
             customers.parent_partner_id
         from customers
         inner join
@@ -69,9 +72,15 @@ with
             'excluded_territory' as kind,
             'excluded_territory' as reason,
             'a partner outside the excluded territories' as expected,
-            concat_ws('', 'partner in ', country) as found
+            concat_ws(
+                '',
+                'partner in ',
+                country,
+                case when is_no_country then ', which is no country of ISO 3166-1' end,
+                case when is_no_country and {{ is_country("meant_country") }} then concat(' (', meant_country, '?)') end
+            ) as found
         from licensed
-        where is_excluded_territory and (bills_monthly or programme = 'connect')
+        where (is_excluded_territory or is_no_country) and (bills_monthly or programme = 'connect')
         union all
         select
             period,

@@ -10,8 +10,9 @@ from pathlib import Path
 import facturx
 import pytest
 
+from ingest import code_lists
 from ingest.archive import Archive, ArchiveError
-from ingest.code_lists import ADDRESS_SCHEMES, COUNTRIES
+from ingest.code_lists import ADDRESS_SCHEMES, COUNTRIES, meant_country
 from ingest.journal import Journal
 from ingest.reference import (
     Policies,
@@ -398,6 +399,16 @@ def test_the_lists_are_those_of_the_official_rules() -> None:
     lists = [set(one.split()) for one in re.findall(r"' ([0-9A-Z ]+) '", rules)]
     assert {*COUNTRIES, "1A", "XI"} in lists
     assert set(ADDRESS_SCHEMES) in lists
+
+
+def test_the_models_know_the_same_countries() -> None:
+    """A partner's country is read in SQL, a distributor's by us: one that only one of them knows
+    could be billed, or held, by where it is written."""
+    macros = (REPOSITORY_SEEDS.parent / "dbt/macros/countries.sql").read_text("utf-8")
+    assert tuple(re.findall(r"\b[A-Z]{2}\b(?=[^']*\")", macros)) == COUNTRIES
+    mistaken = re.findall(r"when '(\w+)'\s+then '(\w+)'", macros)
+    assert {written: meant_country(written) for written, _ in mistaken} == dict(mistaken)
+    assert [written for written, _ in mistaken] == list(code_lists._MISTAKEN_FOR)
 
 
 # An id that is a file of the ledger would be taken for its distributor's folder.

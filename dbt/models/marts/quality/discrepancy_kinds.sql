@@ -235,8 +235,8 @@ from
                 'excluded_territory',
                 'blocking',
                 'R16',
-                'monthly licence of a partner in a country that is not sold to',
-                'monthly licences of partners in countries that are not sold to',
+                'monthly licence of a partner in a country that is not sold to, or in none that ISO 3166-1 knows',
+                'monthly licences of partners in countries that are not sold to, or in none that ISO 3166-1 knows',
                 'not billed'
             ),
             (
