@@ -129,6 +129,7 @@ def test_status_names_exports_that_are_not_what_the_ledger_says(warm: Warm, hous
     assert f"{folder} does not hold what the ledger says for it, so do not send it" in said
 
 
+@pytest.mark.long
 def test_a_journal_from_a_backup_has_what_landed_since_taken_in_again(
     warm: Warm, house: House, tmp_path: Path
 ) -> None:
