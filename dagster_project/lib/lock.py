@@ -12,9 +12,11 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+from invoicing import durable
 
 # Short, and at least one retry: `holder` takes the lock for an instant to see whether it is free.
 _POLL_SECONDS = 0.1
@@ -81,9 +83,16 @@ def _take(path: Path, what: str, wait_seconds: float) -> None:
                     f"Wait until it is done and run this again."
                 ) from error
             time.sleep(_POLL_SECONDS)
-    file.truncate(0)
-    file.write(json.dumps({"pid": os.getpid(), "what": what}) + "\n")
-    file.flush()
+    text = json.dumps({"pid": os.getpid(), "what": what}) + "\n"
+    with durable.needing(path, len(text)):
+        try:
+            file.truncate(0)
+            file.write(text)
+            file.flush()
+        except OSError:
+            with suppress(OSError):  # what could not be written is tried once more
+                file.close()
+            raise
     with _guard:
         _held[path] = (file, 1)
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from sqlalchemy.exc import DBAPIError
 
 from dagster_project.assembly import build_defs
 from dagster_project.defs import automation, cancellation, invoices, publish, raw
@@ -44,8 +48,9 @@ class Runner:
         """Expects the settings' environment. `tell(step, text)` hears what the runs log."""
         settings.create_home()
         definitions = build_defs(settings, {"console": _listener(tell)}, for_command=True)
-        instance = dg.DagsterInstance.get()
-        running.close_dead(instance)
+        with _history_in_words(settings):
+            instance = dg.DagsterInstance.get()
+            running.close_dead(instance)
         return cls(settings, definitions, instance)
 
     def load(self) -> None:
@@ -113,18 +118,39 @@ class Runner:
         if without is not None:
             keys = definition.asset_layer.executable_asset_keys
             selection = sorted(key for key in keys if not without(key))
-        result = definition.execute_in_process(
-            instance=self.instance,
-            partition_key=partition_key,
-            asset_selection=selection,
-            tags={running.PID: str(os.getpid()), **(tags or {})},
-            run_config={"loggers": {"console": {}}, "ops": dict(ops or {})},
-            raise_on_error=False,
-        )
+        with _history_in_words(self.settings):
+            result = definition.execute_in_process(
+                instance=self.instance,
+                partition_key=partition_key,
+                asset_selection=selection,
+                tags={running.PID: str(os.getpid()), **(tags or {})},
+                run_config={"loggers": {"console": {}}, "ops": dict(ops or {})},
+                raise_on_error=False,
+            )
         if not result.success:
             if any(_is_interrupt(event) for event in result.all_events):
                 raise KeyboardInterrupt
             raise RunError(_why(result))
+
+
+@contextmanager
+def _history_in_words(settings: Settings) -> Iterator[None]:
+    """What Dagster's own storage cannot write, with its path and what to do. Raises RunError."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, DBAPIError | sqlite3.Error):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        said = cause.orig if isinstance(cause, DBAPIError) else cause
+        free = shutil.disk_usage(settings.dagster_home).free
+        raise RunError(
+            f"The run history {settings.dagster_home} cannot be written ({said}; {free:,} bytes "
+            "are free there). Make room, or see that this user may write there, then run the same "
+            "command again: nothing that was accepted or issued is lost."
+        ) from error
 
 
 def _is_model(key: dg.AssetKey) -> bool:

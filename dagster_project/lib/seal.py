@@ -50,7 +50,10 @@ def check(settings: Settings) -> None:
     """Raise SealError unless the warehouse is missing or as it was left."""
     found = fault(settings)
     if found:
-        raise SealError(f"{found}. Run `muster load`: it is made again from archive and journal.")
+        raise SealError(
+            f"The warehouse cannot be relied on: {found}. Run `muster load`: it is made again from "
+            "archive and journal."
+        )
 
 
 @contextmanager

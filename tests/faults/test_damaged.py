@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 from house import House
 from killing import Warm
-from scenarios import Scenario
+from scenarios import Scenario, deliver_february
+
+from ingest.journal import Journal
 
 
 @pytest.fixture
@@ -123,3 +127,58 @@ def test_status_names_exports_that_are_not_what_the_ledger_says(warm: Warm, hous
     (folder / "manifest.json").unlink()
     said = warm.does(house, "muster", "status").log
     assert f"{folder} does not hold what the ledger says for it, so do not send it" in said
+
+
+@pytest.mark.long
+def test_a_journal_from_a_backup_has_what_landed_since_taken_in_again(
+    warm: Warm, house: House, tmp_path: Path
+) -> None:
+    """The repair of a damaged journal: journal and archive from one backup, and nothing else.
+
+    January's backup is from before February landed. What is then issued is what was to be issued.
+    """
+    february = replace(house, landing=tmp_path / "landing")
+    shutil.copytree(house.landing, february.landing, copy_function=shutil.copy2)
+    backup = tmp_path / "backup"
+    for name in ("journal", "archive"):
+        copied = shutil.copytree if name == "archive" else shutil.copyfile
+        backup.mkdir(exist_ok=True)
+        copied(house.home / name, backup / name)
+    deliver_february(february.landing)
+    assert warm.does(february, "muster", "load").code == 0
+    whole = replace(february, home=tmp_path / "whole")
+    shutil.copytree(february.home, whole.home, symlinks=True)
+    assert warm.does(whole, "muster", "close", "2026-02").code == 0
+
+    (february.home / "journal").unlink()
+    shutil.rmtree(february.home / "archive")
+    shutil.copyfile(backup / "journal", february.home / "journal")
+    shutil.copytree(backup / "archive", february.home / "archive")
+    told = warm.does(february, "muster", "status").log
+    assert "The journal was restored from before" in told
+    # The step that issues refuses whoever asks, such as a run of the UI.
+    refused = warm.does(february, "month_end", "2026-02").log
+    assert "so nothing is issued. Run `muster load`" in refused
+    closed = warm.does(february, "muster", "close", "2026-02")
+    assert closed.code == 0, closed.log
+    assert "was restored from a backup" in closed.log
+    assert (february.exports(), february.marts()) == (whole.exports(), whole.marts())
+    assert "was restored" not in warm.does(february, "muster", "status").log
+    assert warm.does(february, "muster", "verify").code == 0
+
+
+def test_nothing_is_made_of_an_archive_with_a_file_missing(warm: Warm, house: House) -> None:
+    before = (house.ledger(), house.exports(), house.marts())
+    (entry,) = [
+        one
+        for one in Journal(house.home / "journal").entries()
+        if one.feed == "usage" and one.kind == "accepted"
+    ]
+    path = house.home / "archive" / entry.sha256
+    path.unlink()
+    assert f"{entry.file_name}: {path} is missing" in warm.does(house, "muster", "status").log
+    for command in (("load",), ("close", "2026-01"), ("backup", "--to", f"{house.home}-backup")):
+        refused = warm.does(house, "muster", *command)
+        assert (refused.code, f"- {entry.file_name}: {path}" in refused.log) == (1, True), command
+    assert warm.does(house, "muster", "verify").code == 1
+    assert (house.ledger(), house.exports(), house.marts()) == before

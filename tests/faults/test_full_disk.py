@@ -5,13 +5,16 @@ space the same command ends as if nothing had been.
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from scenarios import Scenario
+import tiny
+from scenarios import JANUARY, Scenario
 
 _NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
 
@@ -95,3 +98,32 @@ def test_a_command_says_that_the_disk_is_full_and_what_to_do(
     assert f"The disk of {house.home} is full, with " in done.stderr
     assert "run the same command again" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_in_the_run_history_is_told_in_words(
+    scenarios: dict[str, Scenario], tmp_path: Path
+) -> None:
+    """Dagster's own storage says no more than "disk I/O error"; here it has a disk of its own."""
+    if not _may_mount():
+        pytest.skip("this machine lets nobody mount a small disk in a namespace of its own")
+    house = scenarios["publication"].house(tmp_path)
+    house = replace(house, landing=tmp_path / "landing")
+    tiny.month_end(house.landing, JANUARY, tiny.usage("C1", ["a", "b", "c", "d"], "2026-01-20"))
+    history, load = house.home / "dagster", shlex.join(house.command("load"))
+    history.mkdir(exist_ok=True)
+    script = f"""
+        mount -t tmpfs -o size=4m tmpfs {history}
+        dd if=/dev/zero of={history}/ballast bs=4096 count=1000
+        {load}
+        echo "ended with $?" >&2
+        rm {history}/ballast && umount {history} && {load}
+    """
+    done = subprocess.run(
+        [*_NAMESPACE, "sh", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    told = done.stderr.partition("ended with 1")[0]
+    assert f"muster: The run history {history} cannot be written (" in told, done.stderr
+    assert "bytes are free there). Make room" in told
+    assert "unexpected" not in told
+    assert "Traceback" not in told

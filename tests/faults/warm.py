@@ -65,12 +65,13 @@ def month_end(settings: Settings, period: str) -> None:
 
     Without the checks of the draft, which write nothing.
     """
-    from dagster_project.lib import warehouse
+    from dagster_project.lib import truths, warehouse
     from invoicing.documents import issue
     from invoicing.gate import decide
     from invoicing.ledger import Ledger
 
     with warehouse.connect(settings) as conn:
+        truths.check_issuable(settings, conn)
         decide(conn, Ledger(settings.ledger), period, [])
     ledger = Ledger(settings.ledger)
     ledger.check()

@@ -54,6 +54,8 @@ PASSED_ON = {
     ("dagster_project/cli/validate.py", "ClickException"): "an error of invoicing.validation",
     ("dagster_project/defs/warehouse.py", "Failure"): "the models that failed, in dbt's words",
     ("dagster_project/defs/writer.py", "Failure"): "whatever error of ours ended the step",
+    ("ingest/archive.py", "UnreadError"): "a landing file's, told with its receipt",
+    ("ingest/intake.py", "UnreadError"): "a landing file's, told with its receipt",
     ("ingest/simulate/plants.py", "ValueError"): "_NEED, which says how much is enough",
     ("dagster_project/lib/runs.py", "RunError"): "whatever ended the run",
     ("dagster_project/lib/whatif.py", "WhatIfError"): "_nothing_to_try",

@@ -1,5 +1,6 @@
 """What of the landing folder is new since it was last received."""
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 
 from dagster_project.lib import receiving
 from dagster_project.lib.settings import REPOSITORY, Settings
+from ingest.journal import Entry, Journal, Kind
 from ingest.reference import receive_reference
 
 
@@ -36,6 +38,38 @@ def test_received_folders_are_not_pending(settings: Settings) -> None:
     _land(settings, "heartbeat", "2026-01-03")
     assert _days(settings) == ["usage/2026-01-02", "usage/2026-01-03"]
     receiving.mark_received(settings, receiving.pending(settings, ["usage"]))
+    assert _days(settings) == []
+
+
+def test_a_journal_from_a_backup_has_everything_taken_in_again(settings: Settings) -> None:
+    """Whatever landed after the backup is in no journal, and its folder did not change since."""
+    journal = Journal(settings.journal)
+    for number, day in enumerate(("2026-01-02", "2026-01-03"), start=1):
+        _land(settings, "usage", day)
+        journal.append(Entry(kind=Kind.REFERENCE, file_name="a.csv", sha256=str(number)))
+        receiving.mark_received(settings, receiving.pending(settings, ["usage"]))
+        if number == 1:
+            backup = settings.journal.read_bytes()
+    assert (_days(settings), receiving.to_take_again(settings)) == ([], [])
+    settings.journal.write_bytes(backup)
+    both = ["usage/2026-01-02", "usage/2026-01-03"]
+    assert (_days(settings), receiving.to_take_again(settings)) == (both, both)
+    # Half of it is not all of it, also when the journal has grown past the line it lost.
+    for number in (3, 4):
+        journal.append(Entry(kind=Kind.REFERENCE, file_name="a.csv", sha256=str(number)))
+    pending = receiving.pending(settings, ["usage"])
+    first = {key: value for key, value in pending.items() if key[1] == date(2026, 1, 2)}
+    receiving.mark_received(settings, first)
+    assert (_days(settings), receiving.to_take_again(settings)) == (both[1:], both[1:])
+    receiving.mark_received(settings, pending)
+    assert (_days(settings), receiving.to_take_again(settings)) == ([], [])
+
+
+def test_a_record_from_before_it_named_the_journal_still_holds(settings: Settings) -> None:
+    _land(settings, "usage", "2026-01-02")
+    record = {f"{f}/{d}": seen for (f, d), seen in receiving.pending(settings, ["usage"]).items()}
+    settings.dagster_home.mkdir(parents=True)
+    (settings.dagster_home / "received.json").write_text(json.dumps(record))
     assert _days(settings) == []
 
 
