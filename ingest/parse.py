@@ -30,12 +30,14 @@ from ingest.rows import (
     POLARS_TYPE,
     TEXTS,
     Rows,
-    check_in_a_child,
     check_magic,
     check_size,
     decompress,
     in_calendar,
+    is_bounded,
+    largest_unpacked,
     read_csv,
+    read_in_a_child,
     read_parquet,
 )
 
@@ -127,18 +129,24 @@ def parse(
     how = (contract, snapshot_date, clock_skew_minutes, promise)
     if format is Format.PARQUET:
         check_magic(path)
-        if promise.sha256 is None:
-            # Bytes that are vouched for are read as they were written.
-            check_in_a_child(path, largest_file_bytes)
+        unreadable = None
+        # Bytes that are vouched for are read as they were written, unless that may be too much.
+        is_vouched_for = promise.sha256 is not None
+        if not is_vouched_for:
+            unreadable = read_in_a_child(path, largest_file_bytes)
+        if unreadable is None and not is_bounded(path, largest_file_bytes) and is_vouched_for:
+            unreadable = read_in_a_child(path, largest_file_bytes)
         try:
-            parsed = _judge(read_parquet(path, contract, largest_file_bytes), *how)
+            rows = read_parquet(path, contract, largest_file_bytes, unreadable)
+            parsed = _judge(rows, *how)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             lines = str(error).strip().splitlines() or ["unreadable"]
             raise Rejected(Reason.CORRUPT_FILE, f"Parquet: {lines[0]}") from error
     else:
         is_plain = format is Format.CSV
         content = path.read_bytes() if is_plain else decompress(path, largest_file_bytes)
-        rows = read_csv(content, contract, is_vouched_for=promise.vouches)
+        most = largest_unpacked(path.stat().st_size, largest_file_bytes)
+        rows = read_csv(content, contract, promise.vouches, most)
         del content
         parsed = _judge(rows, *how)
     if parsed.rows_in_file != (

@@ -7,29 +7,37 @@ when it cannot be split into fields.
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 import io
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 from isal import igzip_lib
 
 from ingest.contracts import Column, ColumnType, Contract
 from ingest.reasons import Reason, Rejected
-from ingest.trial import ends_the_reader
+from ingest.trial import smallest_size, try_to_read
 
 # Real files shrink to a fifth or a thirtieth; gzip's own limit is a thousandth. Small ones may do
 # what they like.
 LARGEST_RATIO = 200
 _RATIO_MATTERS_FROM = 64 << 20
 _BLOCK_BYTES = 1 << 20
-# A row of Parquet takes at least this much a column in memory, however well it is packed.
-_PARQUET_CELL_BYTES = 8
+# What a field of a CSV row takes in memory beside its text.
+_FIELD_BYTES = 16
+# The shortest rows there are take two and a half times their text.
+_FIELDS_TO_TEXT = 4
+# Of all ways to pack Parquet values the one in which a page bounds nothing: each text may repeat
+# most of the one before.
+_UNBOUNDED_ENCODING = "DELTA_BYTE_ARRAY"
 # A header of the contract is under 200 bytes; nobody adds thousands of columns on purpose.
 _LONGEST_HEADER = 65_536
 # Rows judged at a time: bounds the memory of the intermediate columns, not the result.
@@ -86,15 +94,20 @@ def check_size(size: int, largest: int | None, what: str) -> None:
         )
 
 
+def largest_unpacked(packed: int, largest: int | None) -> int | None:
+    """What a file of so many bytes may unpack to: `largest`, and no more than a real one does."""
+    if largest is None:
+        return None
+    return min(largest, max(_RATIO_MATTERS_FROM, LARGEST_RATIO * packed))
+
+
 def decompress(path: Path, largest: int | None) -> bytes:
     """The text of a gzip file, which stops where it grows beyond what a real one holds.
 
     Raises Rejected when it is damaged or too large.
     """
     packed = path.stat().st_size
-    most = (
-        None if largest is None else min(largest, max(_RATIO_MATTERS_FROM, LARGEST_RATIO * packed))
-    )
+    most = largest_unpacked(packed, largest)
     # What is longer than its text may be is not read into memory at once.
     if largest is None or packed <= largest:
         text = _one_member(path.read_bytes(), most)
@@ -133,11 +146,14 @@ def _one_member(packed: bytes, most: int | None) -> bytes | None:
     return text if member.eof and not member.unused_data else None
 
 
-def read_csv(content: bytes, contract: Contract, is_vouched_for: bool) -> Rows:
+def read_csv(
+    content: bytes, contract: Contract, is_vouched_for: bool, most: int | None = None
+) -> Rows:
     """The rows of a CSV text. A quote that is never closed breaks the row, not the file.
 
     A last line without its end is taken when somebody vouches for the file. Raises Rejected when
-    the text or its header is not the contract's.
+    the text or its header is not the contract's, or its fields take more than `most` and out of
+    proportion to the text.
     """
     warnings: list[str] = []
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -177,8 +193,13 @@ def read_csv(content: bytes, contract: Contract, is_vouched_for: bool) -> Rows:
             content = content.replace(b"\r\n", b"\r\r\n")
     header = content[: content.find(b"\n")] if b"\n" in content else content
     positions, width = _header(header.decode().removesuffix("\r"), contract, warnings)
+    lines, commas = content.count(b"\n"), content.count(b",")
+    # A blank line is a byte in the file and a row of fields in memory; so is a comma a field.
+    needed = _FIELD_BYTES * max(lines * width, lines + commas)
+    if needed > _FIELDS_TO_TEXT * len(content):
+        check_size(needed, most, f"the text has {lines:,} lines, whose fields take more than")
     if not has_quotes and not has_returns:
-        fields = _read_regular(content, positions, width)
+        fields = _read_regular(content, positions, width, lines, commas)
         if fields is not None:
             return _regular_rows(fields, content, warnings)
     records = _lines(content).to_frame().with_row_index("line_number", offset=1).slice(1)
@@ -207,11 +228,13 @@ def _lines(content: bytes) -> pl.Series:
     return pl.read_lines(io.BytesIO(content)).to_series().rename("raw_text")
 
 
-def _read_regular(content: bytes, positions: dict[str, int], width: int) -> pl.DataFrame | None:
+def _read_regular(
+    content: bytes, positions: dict[str, int], width: int, lines: int, commas: int
+) -> pl.DataFrame | None:
     """The fields of a text without quotes and carriage returns whose every row has `width` of
     them, blanks as null; None of any other text. Three times as fast as line by line."""
-    count = content.count(b"\n") - content.endswith(b"\n")
-    if width < 2 or count < 1 or content.count(b",") != (count + 1) * (width - 1):
+    count = lines - content.endswith(b"\n")
+    if width < 2 or count < 1 or commas != (count + 1) * (width - 1):
         return None
     names = [str(position) for position in range(width)]
     try:
@@ -424,11 +447,13 @@ def _broken(records: pl.DataFrame, reason: Reason) -> pl.DataFrame:
     return records.select("row_number", pl.lit(reason.value).alias("reason"))
 
 
-def read_parquet(path: Path, contract: Contract, largest: int | None) -> Rows:
-    """The rows of a Parquet file, read slice by slice as they are asked for.
+def read_parquet(
+    path: Path, contract: Contract, largest: int | None, unreadable: str | None = None
+) -> Rows:
+    """The rows of a Parquet file, `unreadable` for what a child met when it read it.
 
-    Raises Rejected for columns that are not the contract's, and a Polars error or panic when the
-    file is damaged.
+    Raises Rejected for columns that are not the contract's or take too much, and a Polars error or
+    panic when the file is damaged.
     """
     warnings: list[str] = []
     scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
@@ -436,13 +461,18 @@ def read_parquet(path: Path, contract: Contract, largest: int | None) -> Rows:
     _check_names(list(schema), contract, warnings)
     for column in contract.columns:
         _check_type(column, schema[column.name])
+    if unreadable is not None:
+        raise Rejected(Reason.CORRUPT_FILE, f"Parquet: {unreadable}")
     # Millions of equal rows fit into some kilobytes, so the footer is asked before they are read.
     rows_promised = scan.select(pl.len()).collect().item()
-    needed = rows_promised * len(contract.columns) * _PARQUET_CELL_BYTES
-    check_size(needed, largest, f"Parquet: {rows_promised:,} rows take more than")
+    needed = smallest_size(rows_promised, schema)
+    _check_unpacked(needed, rows_promised, path, largest)
     table = pl.read_parquet(
         path, columns=list(contract.column_names), glob=False, hive_partitioning=False
     )
+    # Equal texts are one text up to here; whatever is done with them writes each of them out.
+    needed += sum(_text_bytes(series) for series in table)
+    _check_unpacked(needed, rows_promised, path, largest)
     unknown = [column for column in contract.columns if isinstance(schema[column.name], pl.Null)]
     table = table.with_columns(
         pl.col(column.name).cast(POLARS_TYPE[column.type]) for column in unknown
@@ -461,13 +491,69 @@ def read_parquet(path: Path, contract: Contract, largest: int | None) -> Rows:
     return Rows(table.height, _sliced(table), locate, warnings, is_text=False)
 
 
-def check_in_a_child(path: Path, largest: int | None) -> None:
-    """Raise Rejected when reading the file ends a process, as some damaged Parquet does."""
-    how = ends_the_reader(path, None if largest is None else largest // _PARQUET_CELL_BYTES)
-    if how is not None:
+def _text_bytes(column: pl.Series) -> int:
+    if column.dtype == pl.String:
+        return int(column.str.len_bytes().cast(pl.Int64).sum())
+    if isinstance(column.dtype, pl.Categorical | pl.Enum):
+        return int(column.cat.len_bytes().cast(pl.Int64).sum())
+    return 0
+
+
+def _check_unpacked(size: int, rows: int, path: Path, largest: int | None) -> None:
+    check_size(size, largest, f"Parquet: {rows:,} rows take more than")
+    packed = path.stat().st_size
+    most = largest_unpacked(packed, largest)
+    if most is not None and size > most:
         raise Rejected(
-            Reason.CORRUPT_FILE, f"Parquet: it is damaged so that the reader breaks off ({how})"
+            Reason.FILE_TOO_LARGE,
+            f"Parquet: {packed:,} bytes hold {rows:,} rows of {size:,} bytes, over "
+            f"{LARGEST_RATIO} times as many",
         )
+
+
+def read_in_a_child(path: Path, largest: int | None) -> str | None:
+    """What reading the file raises. Raise Rejected when it ends the process, as that of some
+    damaged Parquet does, and of what takes more than `largest_unpacked`."""
+    most = largest_unpacked(path.stat().st_size, largest)
+    tried = try_to_read(path, most)
+    if tried.ended is not None:
+        too_large = "" if most is None else f", or unpacks to far more than {most:,} bytes,"
+        raise Rejected(
+            Reason.CORRUPT_FILE,
+            f"Parquet: it is damaged{too_large} so that the reader breaks off ({tried.ended})",
+        )
+    return tried.raised
+
+
+def is_bounded(path: Path, largest: int | None) -> bool:
+    """Whether reading a Parquet file takes no more than what its footer says of its pages.
+
+    Raises Rejected when that is too much. What is said is believed: ask of a file that is vouched
+    for, or after a child has read it.
+    """
+    try:
+        rows, pages, unbounded = (
+            _footers()
+            .execute(
+                """
+            select
+                sum(num_values) filter (where column_id = 0), sum(total_uncompressed_size),
+                bool_or(contains(encodings, ?))
+            from parquet_metadata(?)
+            """,
+                [_UNBOUNDED_ENCODING, glob.escape(str(path))],
+            )
+            .fetchall()[0]
+        )
+    except duckdb.Error:
+        return False
+    _check_unpacked(int(pages or 0), int(rows or 0), path, largest)
+    return not unbounded
+
+
+@cache
+def _footers() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"threads": 1})
 
 
 def check_magic(path: Path) -> None:

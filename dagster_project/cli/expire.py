@@ -26,10 +26,13 @@ def expire(settings: Settings, by: str | None) -> None:
     from dagster_project.lib.retention import kept_from, policy_date
 
     if policy_date(settings) is None:
-        raise click.ClickException(
-            f"Everything is kept: raw_retention_months in {settings.seeds}/policies.csv is 0, or "
-            "nothing is loaded yet. Set it to the months to keep, then `muster load`."
-        )
+        if by is not None:
+            raise click.ClickException(
+                f"Everything is kept: raw_retention_months in {settings.seeds}/policies.csv is 0, "
+                "or nothing is loaded yet. Set it to the months to keep, then `muster load`."
+            )
+        click.echo("Nothing would go: raw_retention_months is 0, or nothing is loaded yet.")
+        return
     with working(settings, "expire") as open_runner:
         from dagster_project.lib import scratch, warehouse
         from ingest.retention import expire as let_go

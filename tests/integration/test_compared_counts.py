@@ -152,7 +152,7 @@ def _smallest(difference: int, facts: dict[str, int]) -> list[tuple[str, ...]]:
     return []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=_COUNTS)
 def test_causes_add_up_whatever_the_counts(
     marts: duckdb.DuckDBPyConnection,
@@ -402,7 +402,7 @@ def test_a_list_of_another_date_is_compared_on_that_date(marts: duckdb.DuckDBPyC
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     ours=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 8))),
     theirs=st.sets(st.tuples(st.integers(0, 5), st.integers(0, 10)), min_size=1),

@@ -23,7 +23,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
-from landing_site import in_format
+from landing_site import DAY, in_format
 
 from ingest.contracts import FEEDS
 from ingest.landing import Format
@@ -233,6 +233,20 @@ _BOMB = (
 
 def _many_equal_rows(_: bytes) -> bytes:
     return zlib.decompress(base64.b64decode(_BOMB))
+
+
+def _equal_texts(_: bytes) -> bytes:
+    """One text of 60,000 characters 2,000 times: 120 MB, of which a dictionary keeps one copy."""
+    text = pl.Series("product_code", ["x" * 60_000]).new_from_index(0, 2_000)
+    frame = pl.DataFrame({"snapshot_date": [DAY] * 2_000, "customer_id": ["c"] * 2_000})
+    written = io.BytesIO()
+    frame.with_columns(text, quantity=pl.lit(1)).write_parquet(written)
+    return written.getvalue()
+
+
+def _blank_lines(plain: bytes) -> bytes:
+    # 6 fields of 16 bytes: 3,000,000 lines take 288,000,000; four times 64 MiB are 268,435,456.
+    return gzip.compress(plain + b"\n" * 3_000_000 + plain.splitlines()[1] + b"\n", mtime=0)
 
 
 def _flip(at: int, bit: int = 0) -> Callable[[bytes], bytes]:
@@ -882,6 +896,7 @@ GZIP = (
         Refused(R.WRONG_ENCODING, "line 2, byte 89"),
     ),
     _gz("gzip-bomb", _unpacks_to_much, Refused(R.FILE_TOO_LARGE, "over 200 times as many")),
+    _gz("gzip-blank-lines", _blank_lines, Refused(R.FILE_TOO_LARGE, "whose fields take more than")),
 )
 
 PU = "portal_usage"
@@ -929,6 +944,12 @@ PARQUETS = (
         PU,
         Refused(R.FILE_TOO_LARGE, "150,000,000 rows"),
         pack=_many_equal_rows,
+    ),
+    _parquet(
+        "parquet-equal-texts",
+        PU,
+        Refused(R.FILE_TOO_LARGE, "hold 2,000 rows of 120,"),
+        pack=_equal_texts,
     ),
     _parquet(
         "parquet-column-missing",

@@ -38,7 +38,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[A
     return clean_room(tmp_path_factory.mktemp("clean") / "site", deliver_last_versions)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(histories=HISTORIES, data=st.data())
 def test_any_order_with_duplicates_gives_the_same_tables(
     tmp_path_factory: pytest.TempPathFactory,

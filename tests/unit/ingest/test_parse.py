@@ -641,7 +641,6 @@ def test_a_gzip_is_unpacked_as_the_standard_library_does(
     assert found == expected
 
 
-@settings(deadline=None)  # the first Parquet file starts the process that tries such files
 @given(content=st.binary(max_size=200))
 def test_no_bytes_crash_the_reader(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
