@@ -181,23 +181,21 @@ def _head(content: JsonObject) -> JsonObject:
 
 
 def _days(content: JsonObject) -> list[tuple[str, str]]:
-    """The days of the period, and the dates whose activity counted: not the same (R1, R2)."""
+    """The period begins on one date and activity counts from another; both end on the cut-off
+    (R1, R2)."""
     dates = content["dates"]
     begins, cutoff = day(dates["period_starts_on"]), day(dates["cutoff_on"])
     if not says_what_counted(content):
         return [("First day", begins), ("Cut-off", cutoff)]
-    return [("Period begins", begins), ("Cut-off", cutoff), ("Counted", _counted(content))]
-
-
-def _counted(content: JsonObject) -> str:
-    dates = content["dates"]
-    return f"{day(dates['window_starts_on'])} to {day(dates['cutoff_on'])}"
+    counted_from = day(dates["window_starts_on"])
+    return [("Period begins", begins), ("Counted from", counted_from), ("Cut-off", cutoff)]
 
 
 def _units_are(content: JsonObject) -> str:
     if not says_what_counted(content):
         return "Units are those counted in the days above."
-    return f"Units are those active from {_counted(content)}, both included, in UTC."
+    first, last = (day(content["dates"][name]) for name in ("window_starts_on", "cutoff_on"))
+    return f"Units are those active from {first} to {last}, both included, in UTC."
 
 
 def _party(party: JsonObject, role: str) -> JsonObject:

@@ -58,8 +58,8 @@ def test_an_invoice_in_euro(february: dict[str, JsonObject]) -> None:
     for expected in (
         "Musterschild Security BV INVOICE",
         "Number ALPENLAND-000001 Issued 1 February 2026 Due 3 March 2026 Period 2026-01 "
-        "Period begins 1 January 2026 Cut-off 31 January 2026 "
-        "Counted 2 January 2026 to 31 January 2026 Purchase order PO-alpenland Currency EUR",
+        "Period begins 1 January 2026 Counted from 2 January 2026 Cut-off 31 January 2026 "
+        "Purchase order PO-alpenland Currency EUR",
         "Alpha IT P0001 1 Endpoint Standard EPSTD MH-EPSTD-M 3 user 0.335 1.01 "
         "2 Firewall EnterpriseGuard FWENT MH-FWENT-M 1 to 3: 3 \u00d7 10.00; from 4: 2 \u00d7 8.00 "
         "5 firewall graduated 46.00 Subtotal P0001 8 47.01",
@@ -86,7 +86,7 @@ def test_every_paper_says_the_dates_that_counted(february: dict[str, JsonObject]
         papers += [] if is_note else statements_pdf(content)
         for paper in papers:
             text = text_of(paper)
-            said = f"Period begins {begins} Cut-off {last} Counted {first} to {last}"
+            said = f"Period begins {begins} Counted from {first} Cut-off {last}"
             assert said in text, paper.path
             assert "First day" not in text
             if paper.path.endswith("statement.pdf"):
