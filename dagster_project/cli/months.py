@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dagster_project.lib.space import Space
     from dagster_project.lib.status import CorrectionStatus, PeriodStatus, Status
 
-# A screenful, with what stands above it: every kind once, if need be. A house in order has a handful.
+# A screenful, with what stands above it: room for every kind. A house in order has a handful.
 FLAGS_SHOWN = 40
 ALL_ISSUED, HELD = 0, 3
 _PERIOD_HEADERS = ("period", "distributor", "state", "number", "amount", "currency")
