@@ -48,6 +48,7 @@ with
             period,
             distributor_id,
             device_user_attribution,
+            firewall_evidence,
             'month_to_cutoff' as purpose,
             month_starts_on as window_starts_on,
             cutoff_on as window_ends_on

@@ -42,7 +42,9 @@ with
     ),
 
     month_to_cutoff as (
-        select month_starts_on as window_starts_on, cutoff_on as window_ends_on, device_user_attribution from periods
+        select
+            month_starts_on as window_starts_on, cutoff_on as window_ends_on, device_user_attribution, firewall_evidence
+        from periods
     ),
 
     running as (

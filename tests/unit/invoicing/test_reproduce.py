@@ -84,6 +84,25 @@ def test_notes_are_made_again_with_their_run_and_a_cancellation_from_the_ledger(
     assert made.content == cancelled.content
 
 
+@pytest.mark.parametrize("name", [SECOND_FORMAT, WITHOUT_TAX])
+def test_what_was_issued_before_firewall_policies_is_made_again_without_them(
+    ledger: Ledger, other: Ledger, january: Warehouse, name: str
+) -> None:
+    """R9, R26: its drafts name them by now; the other policies stay, in their order."""
+    january.conn.execute(
+        """
+        update billing.draft_invoices
+        set policies = '{"active_window_days":30,"firewall_evidence":"latest",'
+            || '"replaced_hardware":"each","release":"automatic"}'
+        """
+    )
+    gate.decide(january.conn, ledger, "2026-01", [])
+    invoice, *_ = documents.issue(january.conn, ledger, "2026-01", {1: name})
+    assert invoice.content["policies"] == {"active_window_days": 30, "release": "automatic"}
+    assert ("tax" in invoice.content) == (name == SECOND_FORMAT)
+    assert again(january, ledger, other, invoice).is_identical
+
+
 def test_what_was_issued_before_tax_is_made_again_without_it(
     ledger: Ledger, other: Ledger, january: Warehouse
 ) -> None:
