@@ -31,7 +31,7 @@ with
             and active.operating_system = 'SFOS'
     ),
 
-    claimed as (
+    by_any_licence as (
         select
             active.period,
             active.distributor_id,
@@ -62,10 +62,13 @@ with
             and claims.licence_id = replaced.licence_id
             and claims.serial_number = replaced.serial_number
             and claims.licence_type = 'monthly'
-        {# Another licence on the serial covers it all the same. #}
-        qualify
-            not is_replaced
-            or bool_and(is_replaced) over (partition by active.period, active.distributor_id, active.serial_number)
+    ),
+
+    {# Another licence on the serial covers it all the same. #}
+    claimed as (
+        select *
+        from by_any_licence
+        qualify not is_replaced or bool_and(is_replaced) over (partition by period, distributor_id, serial_number)
     ),
 
     unclaimed as (
