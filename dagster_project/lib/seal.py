@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dagster_project.lib.settings import Settings
+from invoicing import durable
 
 # DuckDB writes a main header and two of the database, of which each checkpoint replaces one: it
 # counts the checkpoints and leads to all tables. Any committed statement changes it, reading does
@@ -79,8 +80,10 @@ def leave(settings: Settings) -> None:
             return
     # Not synced: a power cut costs another making of the warehouse.
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(mark) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    data = f"{json.dumps(mark)}\n".encode()
+    with durable.needing(path, len(data)):
+        temporary.write_bytes(data)
+        temporary.replace(path)
 
 
 def copy(settings: Settings, other: Settings) -> None:

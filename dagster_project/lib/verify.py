@@ -142,15 +142,19 @@ def _check_issued(settings: Settings) -> None:
     """What is published as issued is what the ledger has issued; it may have issued more since."""
     import duckdb
 
-    from invoicing.ledger import Ledger
+    from invoicing.ledger import Ledger, LedgerError
 
-    documents = {
-        (one.distributor_id, one.sequence): (
-            one.provenance["content_sha256"],
-            Decimal(one.content["totals"]["amount"]),
-        )
-        for one in Ledger(settings.ledger).documents()
-    }
+    try:
+        documents = {
+            (one.distributor_id, one.sequence): (
+                one.provenance["content_sha256"],
+                Decimal(one.content["totals"]["amount"]),
+            )
+            for one in Ledger(settings.ledger).documents()
+        }
+    except LedgerError:
+        # The check of the documents names it; there is nothing whole to compare with.
+        return
     with duckdb.connect(str(settings.published / publish.CURRENT), read_only=True) as conn:
         if not conn.execute(_HAS_ISSUED).fetchall():
             return

@@ -292,8 +292,8 @@ def test_amounts_at_stake_of_planted_cases(
         ("partner_resale", "EPSTD", "6.930", 1),  # three users
         ("swing", "EPSTD", "138.600", 1),  # 65 - 5 = 60 users
         ("term_overuse", "MOBCTL", "4.290", 2),  # two users above the one bought
-        ("usage_of_firewall_product", "FWENT", "42.350", 1),  # one device
         ("unknown_operating_system", "FWENT", "42.350", 1),
+        ("usage_of_firewall_product", "FWENT", "42.350", 1),  # one device
     ]
 
 

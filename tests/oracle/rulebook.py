@@ -876,8 +876,9 @@ class Month:
 
         Between the earliest cut-off and the month's end either may be right.
         """
-        first = min(cutoff(one, self.month) for one in self.vendor.distributors)
         last = self.month.replace(day=calendar.monthrange(self.month.year, self.month.month)[1])
+        cutoffs = [cutoff(one, self.month) for one in self.vendor.distributors]
+        first = min((day for day in cutoffs if day), default=last)
         if customer in Registry(self.files, first).customers:
             return {"unknown_partner"}
         if customer in Registry(self.files, last).customers:

@@ -77,7 +77,10 @@ with
                 'partner in ',
                 country,
                 case when is_no_country then ', which is no country of ISO 3166-1' end,
-                case when is_no_country and {{ is_country("meant_country") }} then concat(' (', meant_country, '?)') end
+                case
+                    when is_no_country and {{ is_country("meant_country") }}
+                    then concat_ws('', ' (', meant_country, '?)')
+                end
             ) as found
         from licensed
         where (is_excluded_territory or is_no_country) and (bills_monthly or programme = 'connect')
