@@ -40,6 +40,12 @@ WORLDS = (
     ),
     (date(2024, 12, 1), Policies(active_window_days=1, correction_periods=2)),
 )
+# Vendors that product and oracle still disagree on, as both were merged; each has to be mended or
+# explained, and is taken out here then: one that agrees by itself fails the test too.
+OPEN = {
+    "v37": "a customer that one source drops before the cut-off and another closes after it",
+    "v76": "a transfer that the product holds and the rules do not, in 2024-03",
+}
 KEPT = (  # played in the first two builds, beside their vendors
     REGRESSIONS | {name: vendor for name, (vendor, _) in RARE.items()},
     REGRESSIONS_ANY,
@@ -85,8 +91,10 @@ def test_product_and_oracle_agree_on_every_vendor(
         for one, said in played
         for key, texts in said.items()
         for text in texts
-        if key.startswith("v")
+        if key.startswith("v") and key not in OPEN
     ]
+    agreeing = [key for one, said in played for key in OPEN if key in one.vendors and not said[key]]
+    assert agreeing == [], "They agree now: take them out of OPEN."
     if not differing:
         return
     report = [f"{one.first} {key}: {text}" for one, key, text in differing]
